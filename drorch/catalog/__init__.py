@@ -1,0 +1,1 @@
+"""What has happened, in SQL. Written by the orchestrator, read by reporting."""

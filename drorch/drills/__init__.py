@@ -1,0 +1,1 @@
+"""Rehearsals of recovery: scratch servers, checks, evidence, objectives, findings, recovery plans."""

@@ -1,0 +1,1 @@
+"""The operator's nouns: frozen, no input or output."""

@@ -1,0 +1,1 @@
+"""When things run and what becomes of them: runner, scheduler, service."""

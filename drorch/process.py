@@ -1,0 +1,224 @@
+"""The only place that starts children: foreign programs and drorch's own worker processes.
+
+A worker is a fresh interpreter (exec, not fork), so it may be started at any time, whatever threads and
+sessions the parent holds. It talks over one socket, receives its secrets over it and never by argument, and
+dies with its parent: a watching thread sees the socket hang up even while the worker is blocked elsewhere.
+"""
+
+import contextlib
+import importlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+from drorch.errors import DrorchError
+
+_WORKER_GRACE_SECONDS = 10.0
+
+
+class ChildFailed(DrorchError):
+    """A child process could not be started, failed, or took too long."""
+
+
+class WorkerDied(DrorchError):
+    """A worker process ended before its work was done."""
+
+
+class Channel:
+    """One end of the conversation between drorch and one of its workers: whole objects, and file descriptors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, message: object) -> None:
+        """Send one picklable object. Raises `WorkerDied` where nobody listens any more."""
+        try:
+            self._connection.send(message)
+        except (BrokenPipeError, ConnectionResetError) as fault:
+            raise WorkerDied("a worker process ended unexpectedly") from fault
+
+    def send_descriptor(self, descriptor: int) -> None:
+        """Send an open file descriptor; the receiver gets a copy of its own."""
+        try:
+            reduction.send_handle(self._connection, descriptor, None)
+        except (BrokenPipeError, ConnectionResetError) as fault:
+            raise WorkerDied("a worker process ended unexpectedly") from fault
+
+    def receive(self) -> Any:
+        """The next object. Raises `WorkerDied` when the other end is gone."""
+        try:
+            return self._connection.recv()
+        except (EOFError, ConnectionResetError) as fault:
+            raise WorkerDied("a worker process ended unexpectedly") from fault
+
+    def receive_descriptor(self) -> int:
+        """The next file descriptor, to be closed by the caller."""
+        try:
+            return reduction.recv_handle(self._connection)
+        except (EOFError, OSError, RuntimeError) as fault:
+            raise WorkerDied("a worker process ended unexpectedly") from fault
+
+    def close(self) -> None:
+        """Hang up; the other end notices."""
+        self._connection.close()
+
+
+class Worker:
+    """A running worker process and the channel to it."""
+
+    def __init__(self, child: subprocess.Popen[bytes], channel: Channel) -> None:
+        self._child = child
+        self.channel = channel
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._child.pid
+
+    def stop(self) -> int:
+        """Hang up, wait for the worker to end, kill it when it does not; its exit status."""
+        self.channel.close()
+        try:
+            return self._child.wait(_WORKER_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self._child.wait()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self._child.kill()
+        self._child.wait()
+        self.channel.close()
+
+
+def start_worker(entry: str, *, descriptors: Sequence[int] = ()) -> Worker:
+    """Start a worker that runs `entry` ("package.module:function") with its channel as only argument.
+
+    `descriptors` stay open in the worker under their own numbers. Raises `ChildFailed`.
+    """
+    ours, theirs = socket.socketpair()
+    command = [
+        sys.executable, "-c", "from drorch.process import run_as_worker; run_as_worker()",
+        entry, str(theirs.fileno()),
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno(), *descriptors],
+            env=_without_secrets(environment),
+        )
+    except OSError as fault:
+        ours.close()
+        raise ChildFailed(f"a worker process could not be started: {fault.strerror}") from fault
+    finally:
+        theirs.close()
+    return Worker(child, Channel(Connection(ours.detach())))
+
+
+def run_as_worker() -> None:
+    """What a worker process does first: obey the parent only, and find its function."""
+    entry, descriptor = sys.argv[1], int(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(descriptor,), daemon=True).start()
+    module, _, function = entry.partition(":")
+    with contextlib.suppress(WorkerDied):
+        getattr(importlib.import_module(module), function)(Channel(Connection(descriptor)))
+
+
+def _end_with_parent(descriptor: int) -> None:
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    poll.poll()
+    os._exit(1)
+
+
+_SECRET_VARIABLES = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_COMMAND", "RESTIC_PASSWORD_FILE")
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _SECRET_VARIABLES}
+
+
+def output_of(argv: Sequence[str], *, timeout: float) -> bytes:
+    """Standard output of a command that must succeed. Raises `ChildFailed`, never quoting the output."""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
+    except OSError as fault:
+        raise ChildFailed(f"command {argv[0]}: {fault.strerror}") from fault
+    except subprocess.TimeoutExpired as fault:
+        raise ChildFailed(f"command {argv[0]} did not end within {timeout:.0f} s") from fault
+    if done.returncode != 0:
+        raise ChildFailed(f"command {argv[0]} {describe_status(done.returncode)}")
+    return done.stdout
+
+
+def describe_status(status: int) -> str:
+    """What an exit status means, in words: "exited with status 2", "was killed by SIGTERM"."""
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+@contextlib.contextmanager
+def streaming(argv: Sequence[str], *, stop_timeout: float = 10.0) -> Iterator["StreamingChild"]:
+    """A command whose standard output is read as it comes. It is killed whole if the block is left early.
+
+    Raises `ChildFailed` where it cannot be started. `StreamingChild.finish` tells how it ended.
+    """
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env=_without_secrets(os.environ),
+        )
+    except OSError as fault:
+        raise ChildFailed(f"command {argv[0]}: {fault.strerror}") from fault
+    try:
+        yield StreamingChild(argv[0], child, stop_timeout)
+    finally:
+        if child.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+class StreamingChild:
+    """A running command with an open standard output."""
+
+    def __init__(self, name: str, child: subprocess.Popen[bytes], stop_timeout: float) -> None:
+        self._name = name
+        self._child = child
+        self._stop_timeout = stop_timeout
+
+    @property
+    def output(self) -> IO[bytes]:
+        """Its standard output."""
+        assert self._child.stdout is not None
+        return self._child.stdout
+
+    def finish(self) -> None:
+        """Wait for it to end after its output did. Raises `ChildFailed` unless it succeeded."""
+        try:
+            status = self._child.wait(self._stop_timeout)
+        except subprocess.TimeoutExpired as fault:
+            raise ChildFailed(f"command {self._name} closed its output and did not end") from fault
+        if status != 0:
+            raise ChildFailed(f"command {self._name} {describe_status(status)}")

@@ -1,0 +1,1 @@
+"""What people are told: mail, PDF, notifications, metrics, the status page."""

@@ -1,0 +1,1 @@
+"""From entries of a source to blobs in packs and one root tree: the moving part of a backup."""

@@ -1,0 +1,1 @@
+"""Files: how a tree of files is read out and put back, with all its metadata."""

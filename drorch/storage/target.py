@@ -1,0 +1,83 @@
+"""The contract of every target: bytes under a key, and nothing else.
+
+Each promise is written at its method and tested by one contract suite (tests/storage/contract.py) over every
+implementation and every wrapper. All methods may be called from several threads at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class TargetProperties:
+    """What a caller needs to know of a target to use it well.
+
+    `description` is how messages name it, without secrets. `connections` is how many transfers at once pay off.
+    """
+
+    description: str
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing: its key and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class Target(Protocol):
+    """A place that holds one repository.
+
+    A key is a relative path of one or more parts joined by "/", each of [A-Za-z0-9._-]+ and none starting with
+    a dot: "config", "keys/<id>", "data/ab/<id>". Any other key raises `ValueError`.
+    Errors are `TargetError`s only: `TargetUnavailable` (retryable), `TargetDenied`, `TargetFull`, `ObjectMissing`.
+    """
+
+    @property
+    def properties(self) -> TargetProperties:
+        """Facts about this target; does not touch it."""
+        ...
+
+    def create(self) -> None:
+        """Make the place ready to hold a repository, with its folders; fine if it exists already."""
+        ...
+
+    def save(self, key: str, data: Buffer) -> None:
+        """Store an object whole and durably, or not at all; an existing one is replaced in one step.
+
+        When this returns, the bytes survive a power cut as far as the target can promise it.
+        """
+        ...
+
+    def load(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes of an object from `offset`, `length` of them or up to the end.
+
+        Raises `ObjectMissing` where there is no such object, and `TargetUnavailable` where the object has fewer
+        bytes than asked for (a short range is never returned).
+        """
+        ...
+
+    def stat(self, key: str) -> StoredObject:
+        """Size of an object. Raises `ObjectMissing`."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects whose key starts with `prefix` + "/", in no particular order.
+
+        A prefix that holds nothing, or does not exist, lists nothing. Names that are no valid key part (temporary
+        files, for instance) are left out. Objects saved before the call are listed.
+        """
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove an object; removing a missing one is fine."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections; the target is not used afterwards. Closing twice is fine."""
+        ...
