@@ -160,8 +160,12 @@ def _encode_xattrs(xattrs: Sequence[tuple[str, bytes]]) -> str:
 
 
 _KNOWN = frozenset(
-    ["name", "type", "mode", "mtime", "atime", "ctime", "uid", "gid", "user", "group", "inode", "device_id", "size", "links", "linktarget", "linktarget_raw", "extended_attributes", "device", "content", "subtree", "error"]
-)  # fmt: skip
+    {
+        *("name", "type", "mode", "mtime", "atime", "ctime", "uid", "gid", "user", "group", "inode", "device_id"),
+        *("size", "links", "linktarget", "linktarget_raw", "extended_attributes", "device", "content", "subtree"),
+        "error",
+    }
+)
 
 
 def decode_node(fields: Mapping[str, Any]) -> Node:
