@@ -15,8 +15,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import IO, Any
 
 from drorch.errors import DrorchError
@@ -222,3 +224,54 @@ class StreamingChild:
             raise ChildFailed(f"command {self._name} closed its output and did not end") from fault
         if status != 0:
             raise ChildFailed(f"command {self._name} {describe_status(status)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process named beyond doubt: pids are reused, so the machine, its boot and the start time belong to it.
+
+    `started` is in clock ticks since boot; `namespace` tells the pid namespaces of containers apart. proc(5).
+    """
+
+    machine: str
+    boot: str
+    namespace: str
+    pid: int
+    started: int
+
+
+def own_identity() -> ProcessIdentity:
+    """The identity of this process."""
+    return ProcessIdentity(
+        machine=_first_line(Path("/etc/machine-id")),
+        boot=_first_line(Path("/proc/sys/kernel/random/boot_id")),
+        namespace=str(Path("/proc/self/ns/pid").readlink()),
+        pid=os.getpid(),
+        started=_start_of(os.getpid()) or 0,
+    )
+
+
+def is_gone(identity: ProcessIdentity) -> bool:
+    """Whether that process has certainly ended: this machine has been booted since, or its pid is not it any more.
+
+    A process of another machine or another pid namespace may always be alive.
+    """
+    ours = own_identity()
+    if ours.boot == identity.boot:
+        return ours.namespace == identity.namespace and _start_of(identity.pid) != identity.started
+    return bool(ours.machine) and ours.machine == identity.machine
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> int | None:
+    # The command's name may hold spaces and parentheses: fields are counted from behind the last one.
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return None

@@ -1,0 +1,223 @@
+"""A repository, opened for reading. What it may do more is in the type of what it hands out.
+
+`Repository` reads; `with repository.write()` gives a `Writer` under a shared lock. (A Keeper under an exclusive
+lock will be allowed to remove.) Readers list snapshots before they load the index, so that whatever a listed snapshot
+needs is in the index they see. docs/FORMAT.md, "Ordering".
+"""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from drorch.clock import Clock, SystemClock
+from drorch.errors import IntegrityError, ObjectMissing, RepositoryError, TargetError, UsageError
+from drorch.ids import BlobId, SnapshotId, TreeId
+from drorch.repository import configfile
+from drorch.repository.compression import decompress
+from drorch.repository.configfile import RepositoryConfig
+from drorch.repository.crypto import Box, BoxKey, Buffer
+from drorch.repository.index import Index, Location
+from drorch.repository.keys import ScryptCost, open_key, save_key
+from drorch.repository.layout import FileKind, key_of, stored_ids
+from drorch.repository.lock import Lock, LockFolder
+from drorch.repository.pack import BlobType, PackedBlob
+from drorch.repository.sealedfile import SealedFiles
+from drorch.repository.snapshot import Snapshot, decode_snapshot
+from drorch.repository.timestamps import from_datetime
+from drorch.repository.tree import Tree, decode_tree
+from drorch.storage.target import Target
+
+NO_WAIT = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSnapshot:
+    """A snapshot and the id it is stored under."""
+
+    id: SnapshotId
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotListing:
+    """All snapshots that can be read, oldest first, and what is wrong with the others."""
+
+    snapshots: tuple[NamedSnapshot, ...]
+    faults: tuple[tuple[SnapshotId, IntegrityError], ...]
+
+
+def initialize(
+    target: Target,
+    password: str,
+    *,
+    version: int = 2,
+    polynomial: int | None = None,
+    cost: ScryptCost | None = None,
+    clock: Clock | None = None,
+) -> "Repository":
+    """Make a new repository: key file first, then config, which is the commit point.
+
+    Raises `RepositoryError` where a config, a key or a snapshot is there already.
+    """
+    clock = clock or SystemClock()
+    if configfile.exists(target) or any(
+        next(stored_ids(target, kind), None) for kind in (FileKind.KEY, FileKind.SNAPSHOT)
+    ):
+        raise RepositoryError(
+            f"{target.properties.description} holds a repository already",
+            hint="Use it as it is, or give another place.",
+        )
+    target.create()
+    master = BoxKey.generate()
+    save_key(target, master, password, from_datetime(clock.now()), cost or ScryptCost())
+    config = configfile.fresh_config(version, polynomial)
+    configfile.save(target, Box(master), config)
+    return Repository(target, master, config, clock)
+
+
+class Repository:
+    """An opened repository. Safe to read from several threads."""
+
+    def __init__(self, target: Target, master: BoxKey, config: RepositoryConfig, clock: Clock) -> None:
+        self.target = target
+        self.master = master
+        self.config = config
+        self.clock = clock
+        self.box = Box(master)
+        self.files = SealedFiles(target, self.box, config.version)
+        self.locks = LockFolder(target, self.files, clock)
+        self._index: Index | None = None
+
+    @staticmethod
+    def open(target: Target, password: str, clock: Clock | None = None) -> "Repository":
+        """Open with a password.
+
+        Raises `RepositoryMissing`, `WrongPassword`, `IntegrityError`, `FormatUnsupported`, or a `TargetError`.
+        """
+        sealed = configfile.load_sealed(target)
+        master = open_key(target, password).master
+        return Repository(target, master, configfile.decode(sealed, Box(master)), clock or SystemClock())
+
+    def shared_lock(self, retry_for: timedelta = NO_WAIT) -> Lock:
+        """A lock that keeps others from removing while we read or write. A context manager."""
+        return Lock(self.locks, exclusive=False, retry_for=retry_for, clock=self.clock)
+
+    def list_snapshots(self) -> SnapshotListing:
+        """Every snapshot of the repository. One that is damaged is a fault of the listing, and hides no other."""
+        ids = [SnapshotId(storage_id) for storage_id, _ in stored_ids(self.target, FileKind.SNAPSHOT)]
+        found: list[NamedSnapshot] = []
+        faults: list[tuple[SnapshotId, IntegrityError]] = []
+        with ThreadPoolExecutor(self.target.properties.connections) as pool:
+            for snapshot_id, outcome in zip(ids, pool.map(self._try_snapshot, ids), strict=True):
+                if isinstance(outcome, IntegrityError):
+                    faults.append((snapshot_id, outcome))
+                elif outcome is not None:
+                    found.append(NamedSnapshot(snapshot_id, outcome))
+        found.sort(key=lambda item: (item.snapshot.time, item.id))
+        return SnapshotListing(tuple(found), tuple(sorted(faults, key=lambda fault: fault[0])))
+
+    def _try_snapshot(self, snapshot_id: SnapshotId) -> Snapshot | IntegrityError | None:
+        try:
+            return self.load_snapshot(snapshot_id)
+        except IntegrityError as fault:
+            return fault
+        except ObjectMissing:
+            return None
+
+    def load_snapshot(self, snapshot_id: SnapshotId) -> Snapshot:
+        """One snapshot. Raises `ObjectMissing` or `IntegrityError`."""
+        fields = self.files.load(FileKind.SNAPSHOT, snapshot_id)
+        try:
+            return decode_snapshot(fields)
+        except IntegrityError as fault:
+            raise IntegrityError(f"snapshot {snapshot_id.hex()[:8]}: {fault.message}", hint=fault.hint) from fault
+
+    def find_snapshot_id(self, prefix: str) -> SnapshotId:
+        """The snapshot whose id starts with these hex digits. Raises `UsageError` where none or several do."""
+        ids = [storage_id for storage_id, _ in stored_ids(self.target, FileKind.SNAPSHOT)]
+        matching = [storage_id for storage_id in ids if storage_id.hex().startswith(prefix.lower())]
+        if len(matching) != 1:
+            what = "is the beginning of several snapshots' ids" if matching else "is no snapshot of this repository"
+            raise UsageError(f"{prefix!r} {what}", hint="To see their ids, type: drorch snapshots")
+        return SnapshotId(matching[0])
+
+    @property
+    def index(self) -> Index:
+        """The index, loaded at first use. Raises `IntegrityError` where an index file is damaged."""
+        if self._index is None:
+            self._index = self._load_index()
+        return self._index
+
+    def _load_index(self) -> Index:
+        index = Index()
+        ids = [storage_id for storage_id, _ in stored_ids(self.target, FileKind.INDEX)]
+        with ThreadPoolExecutor(self.target.properties.connections) as pool:
+            documents = pool.map(lambda index_id: self.files.load_if_there(FileKind.INDEX, index_id), ids)
+            index.take_in(document for document in documents if document is not None)
+        return index
+
+    def load_blob(self, blob_id: BlobId | TreeId, blob_type: BlobType) -> bytes:
+        """The plaintext of a blob, verified against its id. Another copy is tried where one is damaged.
+
+        Raises `IntegrityError` where no copy can be read, and `TargetError` where the target fails otherwise.
+        """
+        locations = self.index.locations(blob_id, blob_type)
+        if not locations:
+            raise IntegrityError(
+                f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index",
+                hint="Type: drorch check, to see which snapshots need it.",
+            )
+        faults: list[IntegrityError | ObjectMissing] = []
+        for location in locations:
+            try:
+                return self._load_copy(location)
+            except (IntegrityError, ObjectMissing) as fault:
+                faults.append(fault)
+        raise IntegrityError(
+            f"{blob_type.word} blob {blob_id.hex()[:16]} cannot be read: {faults[0].message}",
+            hint="Type: drorch check --read-data, to see what is damaged and which snapshots need it.",
+        ) from faults[0]
+
+    def _load_copy(self, location: Location) -> bytes:
+        blob = location.blob
+        key = key_of(FileKind.PACK, location.pack)
+        try:
+            sealed = self.target.load(key, blob.offset, blob.length)
+        except ObjectMissing as fault:
+            raise IntegrityError(f"pack {location.pack.hex()[:16]} is missing") from fault
+        except TargetError as fault:
+            if self._reaches_beyond(key, blob):
+                raise IntegrityError(f"pack {location.pack.hex()[:16]} is truncated") from fault
+            raise
+        return open_blob(self.box, blob, sealed)
+
+    def _reaches_beyond(self, key: str, blob: PackedBlob) -> bool:
+        try:
+            return self.target.stat(key).size < blob.offset + blob.length
+        except ObjectMissing:
+            return True
+
+    def load_tree(self, tree_id: TreeId) -> Tree:
+        """A tree. Raises `IntegrityError` where it cannot be read or is none."""
+        blob = self.load_blob(tree_id, BlobType.TREE)
+        try:
+            return decode_tree(blob)
+        except IntegrityError as fault:
+            raise IntegrityError(f"tree {tree_id.hex()[:16]}: {fault.message}") from fault
+
+    def stored(self, kind: FileKind) -> Iterator[tuple[bytes, int]]:
+        """All files of a kind on the target as (storage id, size in bytes)."""
+        for storage_id, item in stored_ids(self.target, kind):
+            yield storage_id, item.size
+
+
+def open_blob(box: Box, blob: PackedBlob, sealed: Buffer) -> bytes:
+    """The plaintext of a sealed blob, verified against its id. Raises `IntegrityError`."""
+    plaintext = box.open(sealed)
+    if blob.uncompressed_length:
+        plaintext = decompress(plaintext, blob.uncompressed_length)
+    if hashlib.sha256(plaintext).digest() != blob.id:
+        raise IntegrityError("its content does not match its id")
+    return plaintext
