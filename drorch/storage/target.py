@@ -33,8 +33,8 @@ class StoredObject:
 class Target(Protocol):
     """A place that holds one repository.
 
-    A key is a relative path of one or more parts joined by "/", each of [A-Za-z0-9._-]+ and none starting with
-    a dot: "config", "keys/<id>", "data/ab/<id>". Any other key raises `ValueError`.
+    A key is "config", "keys/<id>" or "data/ab/<id>" in shape; keys.py has the grammar. A prefix is "keys", "data"
+    or "data/ab" in shape. Any other key or prefix, and a negative range, raises `ValueError` at the call.
     Errors are `TargetError`s only: `TargetUnavailable` (retryable), `TargetDenied`, `TargetFull`, `ObjectMissing`.
     """
 
@@ -44,7 +44,10 @@ class Target(Protocol):
         ...
 
     def create(self) -> None:
-        """Make the place ready to hold a repository, with its folders; fine if it exists already."""
+        """Make the place ready to hold a repository, with its folders; fine if it exists already.
+
+        Before that, `save` may raise `TargetUnavailable`: no target makes up a place that it expected to find.
+        """
         ...
 
     def save(self, key: str, data: Buffer) -> None:
