@@ -1,0 +1,1 @@
+"""What happened: runs, proof, findings. Written by the orchestrator only."""

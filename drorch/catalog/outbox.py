@@ -1,0 +1,1 @@
+"""What was told to whom. Written by reporting only."""
