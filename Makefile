@@ -1,0 +1,35 @@
+# What there is to do, in words; the scripts do it.
+
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help setup demo test check format bench docs
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## install what is missing into .venv
+	@sh scripts/setup.sh
+
+demo: ## back up, change, back up, check, restore and compare a real tree
+	@sh scripts/demo.sh
+
+test: ## all tests
+	@sh scripts/test.sh
+
+check: setup ## lint, types, floors and house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q -n 2 tests/house
+
+format: ## put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## side by side with restic and borg
+	$(BIN)/python -m benchmarks
+
+docs: setup ## write docs/CLI.md and docs/EXIT-CODES.md anew
+	$(BIN)/python -m scripts.docs
