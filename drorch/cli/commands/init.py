@@ -1,0 +1,45 @@
+"""drorch init"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drorch import app
+from drorch.cli import exit_codes
+from drorch.cli.global_options import VerbCommand
+from drorch.cli.session import Session
+
+
+@click.command("init", cls=VerbCommand, exit_with=exit_codes.WRITES)
+@click.option("--like", metavar="REPO", help="Share the chunker's polynomial of this repository.")
+@click.option("--like-password-file", metavar="FILE", help="Its password's file; default: the new one's password.")
+@click.option("--like-password-command", metavar="COMMAND", help="A command that prints its password.")
+@click.option(
+    "--repository-version", type=click.Choice(["1", "2"]), default="2", show_default=True, help="Format version."
+)
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Create a repository.
+
+    Copies and direct backups deduplicate against each other only between repositories that share a polynomial.
+    """
+    session = Session.of(context)
+    access = session.access(new=True)
+    like = _model(options, access)
+    made = app.initialize(access, version=int(options["repository_version"]), like=like)
+    if session.output.json:
+        session.output.message({"message_type": "initialized", "id": made.id, "repository": made.place})
+    else:
+        session.output.line(f"created repository {made.id[:10]} (version {made.version}) at {made.place}")
+        session.output.note("Keep its password safe: without it, nothing in the repository can be read.")
+
+
+def _model(options: dict[str, Any], access: app.Access) -> app.Access | None:
+    if options["like"] is None:
+        return None
+    file, by_command = options["like_password_file"], options["like_password_command"]
+    if file is None and by_command is None:
+        return app.Access(options["like"], access.password, lock=False)
+    origin = app.PasswordOrigin(file=Path(file) if file else None, command=by_command)
+    return app.Access(options["like"], origin, lock=False)

@@ -1,0 +1,29 @@
+"""drorch unlock"""
+
+from typing import Any
+
+import click
+
+from drorch import app
+from drorch.cli import exit_codes
+from drorch.cli.global_options import VerbCommand
+from drorch.cli.session import Session
+
+
+@click.command("unlock", cls=VerbCommand, exit_with=exit_codes.OPENS)
+@click.option("--remove-all", is_flag=True, help="Every lock, also of clients that are at work.")
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> None:
+    """Remove locks whose writers are gone.
+
+    A writer is gone when its process does not exist on this host, or when it has not renewed its lock for 30 minutes.
+    """
+    session = Session.of(context)
+    result = app.unlock(session.access(), remove_all=options["remove_all"])
+    if session.output.json:
+        kept = [lock.describe() for lock in result.kept]
+        session.output.message({"message_type": "unlocked", "removed": result.removed, "kept": kept})
+        return
+    session.output.line(f"removed {result.removed} locks")
+    for lock in result.kept:
+        session.output.note(f"kept: {lock.describe()}")

@@ -1,0 +1,103 @@
+"""What the global options and the environment say together: which repository, which password, how much to print.
+
+An option counts more than a variable. Options that name the same thing twice are refused, not ranked.
+"""
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drorch.app import Access, PasswordOrigin
+from drorch.cli.global_options import given
+from drorch.cli.output.writer import Output
+from drorch.errors import SecretMissing, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command line's global options."""
+
+    values: Mapping[str, Any]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of(cls, context: click.Context) -> "Session":
+        """The session of a command that is being run."""
+        return cls(dict(given(context)), os.environ)
+
+    @property
+    def output(self) -> Output:
+        """Where this command writes. Raises `UsageError` where it is to be quiet and verbose."""
+        verbose, quiet = int(self.values.get("verbose", 0)), bool(self.values.get("quiet"))
+        if verbose and quiet:
+            raise UsageError("--quiet and --verbose contradict each other", hint="Leave one of them out.")
+        return Output(json=bool(self.values.get("json")), verbosity=-1 if quiet else min(verbose, 2))
+
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody looks at stderr."""
+        return sys.stderr.isatty()
+
+    def access(self, *, new: bool = False) -> Access:
+        """How to open the repository; `new` asks for a password twice. Raises `UsageError`."""
+        return Access(
+            url=self._url(),
+            password=self._password(new=new),
+            lock=not self.values.get("no_lock"),
+            retry_lock=timedelta(seconds=float(self.values.get("retry_lock", 0.0))),
+        )
+
+    def _url(self) -> str:
+        url, file = self._said("repo", "RESTIC_REPOSITORY", "repository_file", "RESTIC_REPOSITORY_FILE")
+        if url:
+            return url
+        if not file:
+            raise UsageError("no repository is named", hint="Say where it is with --repo, or set RESTIC_REPOSITORY.")
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise UsageError(f"repository file {file} cannot be read", hint="Give a file you can read.") from fault
+        if not text:
+            raise UsageError(f"repository file {file} is empty", hint="Write the repository's URL into it.")
+        return text
+
+    def _password(self, *, new: bool) -> PasswordOrigin:
+        file, command = self._said(
+            "password_file", "RESTIC_PASSWORD_FILE", "password_command", "RESTIC_PASSWORD_COMMAND"
+        )
+        text = None if file or command else self.environment.get("RESTIC_PASSWORD")
+        return PasswordOrigin(
+            file=Path(file) if file else None,
+            command=command or None,
+            text=text or None,
+            ask=(_ask_twice if new else _ask) if sys.stdin.isatty() else None,
+        )
+
+    def _said(self, one: str, one_variable: str, other: str, other_variable: str) -> tuple[str, str]:
+        by_option = self.values.get(one, ""), self.values.get(other, "")
+        said = by_option
+        if not any(by_option):
+            said = self.environment.get(one_variable, ""), self.environment.get(other_variable, "")
+        if all(said):
+            names = (one, other) if any(by_option) else (one_variable, other_variable)
+            written = [f"--{name.replace('_', '-')}" if any(by_option) else name for name in names]
+            raise UsageError(f"{written[0]} and {written[1]} contradict each other", hint="Leave one of them out.")
+        return said
+
+
+def _ask() -> str:
+    return getpass.getpass("password for the repository: ")
+
+
+def _ask_twice() -> str:
+    first = getpass.getpass("password for the new repository: ")
+    if getpass.getpass("the same password again: ") != first:
+        raise SecretMissing("the two passwords differ", hint="Type the same password twice.")
+    return first
