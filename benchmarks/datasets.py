@@ -156,9 +156,11 @@ def tree_plan(scale: float) -> Plan:
             files.append(PlannedFile(path, origin.size, origin.kind, origin.content))
         else:
             files.append(_tree_file(generator, folder, size, number))
-    change = _tree_change(generator, folders, files)
+    change = _tree_change(generator, files)
+    holding = {file.path.parent for file in files}
+    used = len({above for folder in holding for above in (folder, *folder.parents)}) - 1
     text = "log-normal sizes, half compressible, 3 % duplicates, depth up to 8"
-    return Plan("tree", scale, f"{len(folders):,} directories, {text}", tuple(files), change)
+    return Plan("tree", scale, f"{used:,} directories, {text}", tuple(files), change)
 
 
 def large_plan(scale: float) -> Plan:
@@ -198,11 +200,11 @@ def _tree_file(generator: random.Random, folder: PurePosixPath, size: int, numbe
     return PlannedFile(folder / f"file-{number}{suffix}", size, kind, f"file-{number}")
 
 
-def _tree_change(generator: random.Random, folders: Sequence[PurePosixPath], files: Sequence[PlannedFile]) -> Change:
+def _tree_change(generator: random.Random, files: Sequence[PlannedFile]) -> Change:
     touched = max(4, len(files) // 100)
     rewritten = generator.sample(files, touched * 3 // 4)
     added = [
-        _tree_file(generator, generator.choice(folders), generator.choice(files).size, len(files) + number)
+        _tree_file(generator, generator.choice(files).path.parent, generator.choice(files).size, len(files) + number)
         for number in range(touched - len(rewritten))
     ]
     return Change(rewritten=tuple(rewritten), added=tuple(added))
