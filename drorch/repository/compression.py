@@ -10,11 +10,13 @@ import zstandard
 
 from drorch.errors import IntegrityError
 from drorch.repository.crypto import Buffer
+from drorch.units import MIB
 
 UNPACKED_LIMIT = 1 << 30
 """Most bytes an index, a snapshot or a lock may decompress to."""
 
 _MAX_WINDOW = 1 << 27
+_PIECE_BYTES = MIB
 
 
 class Compression(StrEnum):
@@ -67,9 +69,13 @@ def decompress(frame: Buffer, limit: int) -> bytes:
 
 
 def _decompress_unsized(context: zstandard.ZstdDecompressor, frame: Buffer, limit: int) -> bytes:
-    # A frame without a size is streamed, so that memory follows what is really there and not a claim.
+    # A frame without a size is read in pieces, so that memory follows what is really there and not the limit.
+    pieces: list[bytes] = []
+    left = limit
     with context.stream_reader(bytes(frame)) as reader:
-        plaintext = reader.read(limit + 1)
-    if len(plaintext) > limit:
-        raise IntegrityError(f"compressed data is longer than {limit} bytes")
-    return plaintext
+        while piece := reader.read(min(left + 1, _PIECE_BYTES)):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise IntegrityError(f"compressed data is longer than {limit} bytes")
+    return b"".join(pieces)
