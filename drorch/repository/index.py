@@ -8,7 +8,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from drorch.errors import IntegrityError
@@ -19,6 +19,7 @@ from drorch.repository.pack import BlobType, PackedBlob
 _RECORD = struct.Struct(">32sIIII")
 _TYPE_BIT = 1 << 31
 _U32 = 1 << 32
+_MOST_TABLES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,9 @@ class Index:
         if self._recent:
             self._tables.append(_Table(record for records in self._recent.values() for record in records))
             self._recent = {}
+            if len(self._tables) > _MOST_TABLES:
+                # The first table is what was loaded, and large; what came since is merged into one.
+                self._tables[1:] = [_Table(chain.from_iterable(self._tables[1:]))]
 
     def take_in(self, documents: Iterable[Mapping[str, Any]]) -> None:
         """Take in decoded index files, all of them into one table.

@@ -1,8 +1,8 @@
-"""A repository, opened for reading. What it may do more is in the type of what it hands out.
+"""A repository, opened for reading. What may be done beyond that is in the type of what is asked for it.
 
-`Repository` reads; `with repository.write()` gives a `Writer` under a shared lock. (A Keeper under an exclusive
-lock will be allowed to remove.) Readers list snapshots before they load the index, so that whatever a listed snapshot
-needs is in the index they see. docs/FORMAT.md, "Ordering".
+`Repository` reads; `with Writer(repository) as writer` (writer.py) may save, under a shared lock. Readers list
+snapshots before they load the index, so that whatever a listed snapshot needs is in the index they see.
+docs/FORMAT.md, "Ordering".
 """
 
 import hashlib

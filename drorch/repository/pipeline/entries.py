@@ -79,6 +79,10 @@ class OpenedFile(Protocol):
         """Fill the buffer from where the last call stopped; 0 at the end. Raises `OSError`."""
         ...
 
+    def changed(self) -> str | None:
+        """How the file changed while it was read, in words; None where it did not."""
+        ...
+
     def close(self) -> None:
         """Raises `OSError` or a `SourceError` where the content proves unfit (a dump command that failed)."""
         ...
