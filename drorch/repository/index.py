@@ -4,6 +4,7 @@ What index files say is kept in sorted tables of fixed records; what this run ad
 frozen into a table too. docs/FORMAT.md, "Index".
 """
 
+import heapq
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,12 +106,20 @@ class Index:
 
         A pack that two files describe alike counts once. Raises `IntegrityError` for a document that is no index.
         """
+        self.take_in_packs(entry for document in documents for entry in decode_index(document))
+
+    def take_in_packs(self, packs: Iterable[tuple[PackId, Iterable[PackedBlob]]]) -> None:
+        """Take in packs with their blobs, all of them into one table. What is given twice counts once."""
         seen: set[bytes] = set()
-        for document in documents:
-            for pack, blobs in decode_index(document):
-                seen.update(self._records(pack, blobs))
+        for pack, blobs in packs:
+            seen.update(self._records(pack, blobs))
         if seen:
             self._tables.append(_Table(seen))
+
+    def superfluous_copies(self) -> int:
+        """How many copies could go without a blob being lost."""
+        identities = heapq.merge(*(map(_identity, table) for table in self._tables_with_recent()))
+        return len(self) - sum(1 for _ in groupby(identities))
 
     def locations(self, blob_id: bytes, blob_type: BlobType) -> list[Location]:
         """Every copy of a blob; empty where it is unknown."""
@@ -158,6 +167,10 @@ class Index:
     def _tables_with_recent(self) -> list[_Table]:
         self.freeze()
         return self._tables
+
+
+def _identity(record: bytes) -> tuple[bytes, int]:
+    return record[:ID_BYTES], record[ID_BYTES] & 0x80
 
 
 def decode_index(document: Mapping[str, Any]) -> Iterator[tuple[PackId, list[PackedBlob]]]:

@@ -172,7 +172,7 @@ class Repository:
         faults: list[IntegrityError | ObjectMissing] = []
         for location in locations:
             try:
-                return self._load_copy(location)
+                return self.load_copy(location)
             except (IntegrityError, ObjectMissing) as fault:
                 faults.append(fault)
         raise IntegrityError(
@@ -180,7 +180,8 @@ class Repository:
             hint="Type: drorch check --read-data, to see what is damaged and which snapshots need it.",
         ) from faults[0]
 
-    def _load_copy(self, location: Location) -> bytes:
+    def load_copy(self, location: Location) -> bytes:
+        """The plaintext of one copy of a blob, verified. Raises `IntegrityError` where the copy or its pack is damaged."""
         blob = location.blob
         key = key_of(FileKind.PACK, location.pack)
         try:
