@@ -2,13 +2,14 @@
 
 The shapes are those of restic's layout, the same on disks, SFTP servers and object stores (docs/FORMAT.md,
 "Names"): `name`, `folder/name`, and below `data` always `data/xx/name` with two hex digits. A part is
-[A-Za-z0-9._-]+, at most 200 long, starts with no dot, and is no name that writers give to unfinished files.
+[A-Za-z0-9._-]+, at most 200 long, starts with no dot, and is no name that writers give to unfinished files;
+a `name` alone is none of a repository's folders.
 """
 
 import re
 
-MAX_PART = 200
-"""Longest part of a key, in characters: leaves room for what writers append to names of unfinished files."""
+FOLDERS = ("data", "index", "keys", "locks", "snapshots")
+"""What every repository has."""
 
 _PART = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
@@ -33,7 +34,7 @@ def is_fan_out(name: str) -> bool:
 def check_key(key: str) -> str:
     """The key itself. Raises `ValueError` where it is none."""
     match key.split("/"):
-        case [name] if is_part(name):
+        case [name] if name not in FOLDERS and is_part(name):
             return key
         case [folder, name] if folder != "data" and is_part(folder) and is_part(name):
             return key

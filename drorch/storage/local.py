@@ -15,11 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from drorch.errors import ObjectMissing, TargetDenied, TargetError, TargetFull, TargetUnavailable
-from drorch.storage.keys import check_key, check_prefix, check_range, is_fan_out, is_part, is_unfinished
+from drorch.storage.keys import FOLDERS, check_key, check_prefix, check_range, is_fan_out, is_part, is_unfinished
 from drorch.storage.target import Buffer, StoredObject, TargetProperties
 
-FOLDERS = ("data", "index", "keys", "locks", "snapshots")
-FAN_OUT = tuple(f"{number:02x}" for number in range(256))
+_FAN_OUT = tuple(f"{number:02x}" for number in range(256))
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -50,7 +49,7 @@ class LocalTarget:
             for folder in reversed([path for path in missing if not path.exists()]):
                 _make_folder(folder, shared=False)
                 _sync_folder(folder.parent)
-            for folder in [self.root / name for name in FOLDERS] + [self.root / "data" / name for name in FAN_OUT]:
+            for folder in [self.root / name for name in FOLDERS] + [self.root / "data" / name for name in _FAN_OUT]:
                 _make_folder(folder, shared=shared)
             _sync_folder(self.root / "data")
             _sync_folder(self.root)
