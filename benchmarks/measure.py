@@ -37,12 +37,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a command cost; `sampler_seconds` is the CPU time that watching it took, outside of its own."""
+    """What a command cost.
+
+    `sampler_seconds` is the CPU time that watching it took, outside of its own; `foreign_cpu_seconds` what the
+    rest of the machine used meanwhile (its own writeback included), which tells a quiet run from a disturbed one.
+    """
 
     wall_seconds: float
     cpu_seconds: float
     peak_pss_bytes: int
     sampler_seconds: float
+    foreign_cpu_seconds: float
 
 
 def measured(command: Command, log: Path) -> Measurement:
@@ -53,6 +58,7 @@ def measured(command: Command, log: Path) -> Measurement:
     """
     clock = SystemClock()
     with log.open("wb") as output:
+        busy = _busy_seconds()
         started = clock.monotonic()
         child = subprocess.Popen(
             command.argv,
@@ -77,7 +83,17 @@ def measured(command: Command, log: Path) -> Measurement:
     if child.returncode != 0:
         said = log.read_bytes()[-_SHOWN_BYTES:].decode(errors="replace")
         raise BenchmarkFailed(f"{' '.join(command.argv)} {describe_status(child.returncode)}:\n{said}")
-    return Measurement(wall, usage.ru_utime + usage.ru_stime, sampler.peak, sampler.cpu_seconds)
+    cpu = usage.ru_utime + usage.ru_stime
+    foreign = max(0.0, _busy_seconds() - busy - cpu - sampler.cpu_seconds)
+    return Measurement(wall, cpu, sampler.peak, sampler.cpu_seconds, foreign)
+
+
+def _busy_seconds() -> float:
+    """CPU time of the whole machine since it started, stolen time included (proc(5), "stat")."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal, *_guests = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 class _Sampler(threading.Thread):

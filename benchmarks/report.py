@@ -150,10 +150,17 @@ def section(report: Report, result: SetResult) -> str:
         "",
         f"{len(plan.files):,} files, {plan.size / 1e9:.2f} GB: {plan.description}.",
         f"{report.began:%Y-%m-%d}, {report.machine.line}.",
+        f"Other work took {_foreign_share(report, result):.0%} of the machine's cores meanwhile.",
         f"Medians of {passes} {'pass' if passes == 1 else 'passes'}; in parentheses the ratio to {REFERENCES[0]}.",
         "",
     ]
     return "\n".join([*head, *_table(report, result), "", *map(_verdict_line, verdicts(result)), ""])
+
+
+def _foreign_share(report: Report, result: SetResult) -> float:
+    costs = [cost for done in result.passes for cost in done.phases.values()]
+    offered = report.machine.cores * sum(cost.wall_seconds for cost in costs)
+    return sum(cost.foreign_cpu_seconds for cost in costs) / offered if offered else 0.0
 
 
 def _table(report: Report, result: SetResult) -> list[str]:
@@ -208,6 +215,7 @@ def _set_as_json(result: SetResult) -> dict[str, object]:
                         "wall_seconds": cost.wall_seconds,
                         "cpu_seconds": cost.cpu_seconds,
                         "peak_pss_bytes": cost.peak_pss_bytes,
+                        "foreign_cpu_seconds": cost.foreign_cpu_seconds,
                         "sampler_cpu_seconds": cost.sampler_seconds,
                     }
                     for phase, cost in done.phases.items()

@@ -161,6 +161,7 @@ def test_results_replace_only_their_own_section(tmp_path: Path) -> None:
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## tree", "## large"]
     assert "7.00" not in text
     assert text.count("5.00 (0.50)") == 2
+    assert "Other work took 26% of the machine's cores meanwhile." in text
     assert "- met: first backup, at most 0.9 of restic's: 0.50" in text
 
 
@@ -172,7 +173,7 @@ def _mentions(cmdline: Path, folder: Path) -> bool:
 
 
 def _pass(tool: str, seconds: Mapping[str, float], stored: int) -> ToolPass:
-    phases = {phase: Measurement(seconds.get(phase.value, 10.0), 1.0, 400_000_000, 0.0) for phase in Phase}
+    phases = {phase: Measurement(seconds.get(phase.value, 10.0), 1.0, 400_000_000, 0.0, 5.0) for phase in Phase}
     return ToolPass(tool, 0, phases, stored, stored)
 
 
