@@ -2,7 +2,7 @@
 
 import ast
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ _BUILT = frozenset({"dist", ".import_linter_cache"})
 def files(*folders: str, suffixes: Sequence[str] = (".py",)) -> list[Path]:
     """All files below the folders (of the project where none is named) that end in one of the suffixes."""
     starts = [ROOT / folder for folder in folders] or [ROOT]
-    return sorted(path for start in starts for path in _walk(start) if path.suffix in suffixes or "" in suffixes)
+    return sorted(path for start in starts for path in _walk(start) if path.suffix in suffixes)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -56,3 +56,8 @@ def floors() -> list[list[str]]:
 def shown(path: Path) -> str:
     """A path as messages name it."""
     return str(path.relative_to(ROOT))
+
+
+def faults(paths: Iterable[Path], rule: Callable[[ast.Module], Iterable[str]]) -> list[str]:
+    """What a rule finds wrong in any of these Python files, each fault with the file's path."""
+    return [f"{shown(path)}: {fault}" for path in paths for fault in rule(parsed(path))]
