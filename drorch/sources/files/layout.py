@@ -5,7 +5,7 @@ Several targets merge into one tree.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from drorch.errors import UsageError
@@ -19,6 +19,15 @@ class Branch:
     real: bytes
     wanted: bool = False
     nested: dict[bytes, "Branch"] = field(default_factory=dict)
+
+    def targets_below(self) -> Iterator[bytes]:
+        """Real paths of the targets this leads to, without itself."""
+        waiting = list(self.nested.values())
+        while waiting:
+            branch = waiting.pop()
+            if branch.wanted:
+                yield branch.real
+            waiting.extend(branch.nested.values())
 
 
 def absolute(target: bytes, working_folder: bytes) -> bytes:

@@ -47,19 +47,18 @@ class Walk:
         """Note that a path cannot be looked at."""
         self.problems.append(Problem(text_of(path), f"cannot be read: {fault.strerror}"))
 
-    def refuses(self, path: bytes, status: os.stat_result, device: int | None) -> bool:
-        """Whether what is at a path is left out for what its stat says."""
-        if stat.S_ISSOCK(status.st_mode):
+    def unwanted(self, status: os.stat_result, device: int | None) -> str | None:
+        """Why something is left out for what its stat says; None where it is not. Sockets are counted."""
+        mode = status.st_mode
+        if stat.S_ISSOCK(mode):
             self.skipped_sockets += 1
-            return True
+            return "a socket"
         largest = self.rules.largest
-        if largest is not None and stat.S_ISREG(status.st_mode) and status.st_size > largest:
-            self.exclude(path, f"larger than {largest} bytes")
-            return True
-        if device is not None and status.st_dev != device and not stat.S_ISDIR(status.st_mode):
-            self.exclude(path, "on another file system")
-            return True
-        return False
+        if largest is not None and status.st_size > largest and stat.S_ISREG(mode):
+            return f"larger than {largest} bytes"
+        if device is not None and status.st_dev != device and not stat.S_ISDIR(mode):
+            return "on another file system"
+        return None
 
 
 class FileEntry:
@@ -180,8 +179,7 @@ class Folder:
         return names
 
     def _look(self, handle: int, names: list[bytes]) -> list[FileEntry]:
-        look, refuses, device = os.stat, self._walk.refuses, self._device
-        picky = device is not None or self._walk.rules.largest is not None
+        look, unwanted, device = os.stat, self._walk.unwanted, self._device
         found = []
         for name in names:
             try:
@@ -192,9 +190,11 @@ class Folder:
             except OSError as fault:
                 self._walk.report(join(self.real, name), fault)
                 continue
-            if (picky or stat.S_ISSOCK(status.st_mode)) and refuses(join(self.real, name), status, device):
-                continue
-            found.append(FileEntry(name, status, self))
+            reason = unwanted(status, device)
+            if reason is None:
+                found.append(FileEntry(name, status, self))
+            else:
+                self._walk.exclude(join(self.real, name), reason)
         return found
 
 
@@ -253,12 +253,17 @@ def _enter(walk: Walk, branch: Branch, shown: bytes, *, covered: bool) -> Branch
     except OSError as fault:
         walk.report(branch.real, fault)
         return None
+    if branch.nested and not stat.S_ISDIR(status.st_mode):
+        for lost in branch.targets_below():
+            walk.report(lost, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+        if not (branch.wanted or covered):
+            return None
+        branch, status = Branch(branch.real, wanted=branch.wanted), itself
     if branch.wanted:
         reason = walk.rules.excluding_path(branch.real, is_folder=stat.S_ISDIR(status.st_mode))
+        reason = reason or walk.unwanted(status, None)
         if reason is not None:
             walk.exclude(branch.real, reason)
-            return None
-        if walk.refuses(branch.real, status, None):
             return None
     if branch.nested and stat.S_ISLNK(itself.st_mode):
         branch, covered = Branch(branch.real, wanted=False, nested=branch.nested), False
