@@ -77,13 +77,14 @@ class FileWork:
             yield parcel
 
     def _blobs(self, file: OpenedFile) -> Iterator[tuple[BlobId, bytes]]:
-        # Most files are smaller than the smallest chunk: they need no chunker, only one or two reads.
-        filled = 0
+        # Most files are smaller than the smallest chunk: they need no chunker and a single read. A read that comes
+        # up short at the size the file had is not asked for more: a file that grew meanwhile is told by `changed`.
+        filled, expected = 0, file.stat.st_size
         while filled < len(self._small):
             count = file.readinto(self._small[filled:])
-            if count == 0:
-                break
             filled += count
+            if count == 0 or filled == expected:
+                break
         head = bytes(self._small[:filled])
         if filled <= MIN_BYTES:
             if filled:

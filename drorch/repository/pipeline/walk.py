@@ -38,7 +38,7 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """What a walk met. New and changed are told by the parent snapshot; without one, everything is new."""
+    """What a walk met, regular files and folders. New and changed are told by the parent snapshot."""
 
     files_new: int = 0
     files_changed: int = 0
@@ -178,15 +178,15 @@ class _Walk:
         old = folder.previous.nodes.get(entry.name)
         ambiguous = self._is_ambiguous(stat.st_dev, stat.st_ino, stat.st_nlink)
         if old is not None and not entry.streamed and not ambiguous and self._is_unchanged(old, stat):
-            self._counts.files_unmodified += 1
-            self._done(old.size)
+            if posix.S_ISREG(stat.st_mode):
+                self._counts.files_unmodified += 1
+                self._done(old.size)
             self._assembly.fill(folder, folder.reserve(), as_seen(old, stat))
         elif posix.S_ISREG(stat.st_mode):
             self._order(_Ordered(folder, folder.reserve(), entry.path, old is not None), entry, ambiguous)
         else:
             node = self._node(entry)
             self._assembly.fill(folder, folder.reserve(), None if node is None else encode_node(node))
-            self._read(0, known=old is not None)
 
     def _is_unchanged(self, old: Node, stat: Stat) -> bool:
         return is_unchanged(old, stat, self._rules) and all(
