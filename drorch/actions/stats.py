@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from drorch.actions.listing import walk
+from drorch.actions.listing import Visit, walk
 from drorch.ids import BlobId, TreeId
 from drorch.repository.node import Node, NodeType
 from drorch.repository.pack import BlobType
@@ -44,22 +44,16 @@ def stats(repository: Repository, snapshots: Iterable[NamedSnapshot], mode: Stat
         return _raw_data(repository, chosen)
     sums = Stats(snapshots=len(chosen))
     seen: set[object] = set()
-    blobs: set[BlobId] = set()
     for item in chosen:
         if mode is StatsMode.RESTORE_SIZE:
             seen.clear()
         for visit in walk(repository, item.snapshot.tree):
-            node = visit.node
             if mode is StatsMode.RESTORE_SIZE:
-                _count_restored(sums, node, seen)
-            elif node.type == NodeType.FILE:
-                key = _content_key(node) if mode is StatsMode.FILES_BY_CONTENTS else (_content_key(node), visit.path)
-                if key not in seen:
-                    seen.add(key)
-                    sums.files += 1
-                    sums.size += node.size
-                    blobs.update(node.content or ())
-    sums.blobs = len(blobs) if mode is StatsMode.BLOBS_PER_FILE else 0
+                _count_restored(sums, visit.node, seen)
+            elif visit.node.type == NodeType.FILE and mode is StatsMode.FILES_BY_CONTENTS:
+                _count_content(sums, visit.node, seen)
+            elif visit.node.type == NodeType.FILE:
+                _count_blobs(repository, sums, visit, seen)
     return sums
 
 
@@ -73,8 +67,29 @@ def _count_restored(sums: Stats, node: Node, seen: set[object]) -> None:
     sums.size += node.size
 
 
-def _content_key(node: Node) -> bytes:
-    return hashlib.sha256(b"".join(node.content or ())).digest()
+def _count_content(sums: Stats, node: Node, seen: set[object]) -> None:
+    key = hashlib.sha256(b"".join(node.content or ())).digest()
+    if key not in seen:
+        seen.add(key)
+        sums.files += 1
+        sums.size += node.size
+
+
+def _count_blobs(repository: Repository, sums: Stats, visit: Visit, seen: set[object]) -> None:
+    if visit.path not in seen:
+        seen.add(visit.path)
+        sums.files += 1
+    for blob in visit.node.content or ():
+        key = (visit.path, blob)
+        if key not in seen:
+            seen.add(key)
+            sums.blobs += 1
+            sums.size += _plaintext_length(repository, blob)
+
+
+def _plaintext_length(repository: Repository, blob: BlobId) -> int:
+    locations = repository.index.locations(blob, BlobType.DATA)
+    return locations[0].blob.plaintext_length if locations else 0
 
 
 def _raw_data(repository: Repository, snapshots: Iterable[NamedSnapshot]) -> Stats:
