@@ -123,14 +123,14 @@ class LockFolder:
             return False
 
     def conflicts(self, exclusive: bool, own: bytes | None = None) -> list[LockFile]:
-        """The locks of others that forbid a new one. Locks whose writer is provably gone are removed."""
+        """The locks of others that forbid a new one. Any lock whose writer is provably gone is removed."""
         found = []
         for lock in self.read():
-            if lock.id == own or not (exclusive or lock.exclusive):
+            if lock.id == own:
                 continue
             if lock.is_provably_gone():
                 self.remove(lock.id)
-            else:
+            elif exclusive or lock.exclusive:
                 found.append(lock)
         return found
 
