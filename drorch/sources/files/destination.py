@@ -86,7 +86,7 @@ class Destination:
     ) -> None:
         for file in self._files.unfinished():
             file.abandon()
-        self._folders.clear()
+        self._folders.close()
 
     def existing(self, path: RelativePath) -> os.stat_result | None:
         """What has this name now, symlinks not followed; None where nothing has, or a folder on the way is none."""

@@ -126,7 +126,7 @@ class _WrittenFile:
             folder = self._site.placer.folder(self.path)
             handle = Handle(os.open(self._name, os.O_RDWR | _FILE_FLAGS, dir_fd=folder))
             status = os.fstat(handle)
-            if (status.st_dev, status.st_ino) != self._identity:
+            if (status.st_dev, status.st_ino) != self._identity or status.st_nlink != 1:
                 raise Refused("another file was put in its place while it was being written")
             self._handle = handle
         self._site.files.used(self)

@@ -39,7 +39,7 @@ class Folders:
 
     def __init__(self, root: Path, limit: int = _LIMIT) -> None:
         """Raises `OSError` where the root cannot be opened."""
-        self._root = Handle(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        self._root: Handle | None = Handle(os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         self._limit = limit
         self._lock = threading.Lock()
         self._cached: OrderedDict[RelativePath, Handle] = OrderedDict()
@@ -47,7 +47,7 @@ class Folders:
     def open(self, path: RelativePath) -> Handle:
         """The handle (O_PATH) of a folder. Raises `Refused` and `OSError`."""
         if not path:
-            return self._root
+            return self._opened_root()
         with self._lock:
             handle = self._cached.get(path)
             if handle is not None:
@@ -60,10 +60,11 @@ class Folders:
         with self._lock:
             self._cached.pop(path, None)
 
-    def clear(self) -> None:
-        """Let go of all handles but the root's."""
+    def close(self) -> None:
+        """Let go of all handles; nothing can be opened any more."""
         with self._lock:
             self._cached.clear()
+            self._root = None
 
     def _walk(self, path: RelativePath) -> Handle:
         known, handle = self._deepest_cached(path)
@@ -79,7 +80,13 @@ class Folders:
                 handle = self._cached.get(path[:depth])
                 if handle is not None:
                     return depth, handle
-        return 0, self._root
+        return 0, self._opened_root()
+
+    def _opened_root(self) -> Handle:
+        root = self._root
+        if root is None:
+            raise Refused("the destination is closed")
+        return root
 
     def _keep(self, path: RelativePath, handle: Handle) -> None:
         with self._lock:

@@ -102,7 +102,7 @@ class MetadataSetter:
         changed_owner = reached != (status.st_uid, status.st_gid)
         if permissions != stat.S_IMODE(status.st_mode) or (changed_owner and permissions & 0o6000):
             try:
-                os.chmod(target, permissions)  # noqa: PTH101 - mostly a descriptor
+                os.chmod(target, permissions)
             except NODE_FAULTS as fault:
                 self._faults.node(path, "mode not set", fault)
         if late:

@@ -8,6 +8,7 @@ never enters what is excluded, so every pattern is asked about one entry only, n
 import os
 import re
 import stat
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from drorch.errors import UsageError
 from drorch.sources.files.selection import Selection
+
+_Match = Callable[[str], re.Match[str] | None]
 
 _CACHE_TAG = "CACHEDIR.TAG:Signature: 8a477f597d28d172789f06886806bc55"
 # pathspec names this group in every pattern, and a name may occur only once in a joined expression.
@@ -49,7 +52,7 @@ class PatternList:
     def __init__(self, patterns: Sequence[str], *, ignore_case: bool = False) -> None:
         flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
         parsed = [_parse(text) for text in patterns]
-        self._compiled = [(item, re.compile(item.expression, flags).match) for item in reversed(parsed)]
+        self._compiled = [(item, _compiled(item.expression, flags, item.text)) for item in reversed(parsed)]
         self._match_name = _matcher([item for item in parsed if item.by_name and not item.takes_back], flags)
         self._match_path = _matcher([item for item in parsed if not item.by_name and not item.takes_back], flags)
 
@@ -70,8 +73,20 @@ class PatternList:
         return None
 
 
-def _matcher(patterns: Sequence[_Pattern], flags: int) -> Callable[[str], re.Match[str] | None] | None:
-    return re.compile("|".join(item.expression for item in patterns), flags).match if patterns else None
+def _matcher(patterns: Sequence[_Pattern], flags: int) -> _Match | None:
+    if not patterns:
+        return None
+    return _compiled("|".join(item.expression for item in patterns), flags, patterns[0].text)
+
+
+def _compiled(expression: str, flags: int, text: str) -> _Match:
+    try:
+        with warnings.catch_warnings():
+            # A pattern such as "[[]" is fine; Python warns that "[[" may come to mean something else one day.
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(expression, flags).match
+    except re.error as fault:
+        raise UsageError(f'exclude pattern "{text}" is malformed', hint=_PATTERN_HINT) from fault
 
 
 def _parse(text: str) -> _Pattern:
