@@ -181,7 +181,7 @@ class Repository:
         ) from faults[0]
 
     def load_copy(self, location: Location) -> bytes:
-        """The plaintext of one copy of a blob, verified. Raises `IntegrityError` where the copy or its pack is damaged."""
+        """The plaintext of one copy of a blob, verified. Raises `IntegrityError` where the copy is damaged or gone."""
         blob = location.blob
         key = key_of(FileKind.PACK, location.pack)
         try:

@@ -1,0 +1,196 @@
+"""Reading many blobs fast: pack by pack, neighbours in one request, packs side by side.
+
+A plan is a value that can be shown; fetching follows it. No byte is delivered before its authentication code and its
+hash were verified, a damaged copy is replaced by another one, and memory is bounded by workers times the longest
+range, whatever the size of the plan.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from drorch.errors import IntegrityError, ObjectMissing, TargetError
+from drorch.ids import BlobId, PackId, TreeId
+from drorch.repository.index import Index, Location
+from drorch.repository.layout import FileKind, key_of
+from drorch.repository.pack import BlobType, PackedBlob
+from drorch.repository.parallel import Stopped, work_through
+from drorch.repository.repository import Repository, open_blob
+from drorch.units import MIB
+
+GAP_BYTES = MIB
+"""What is not wanted between two blobs is read along up to this size: a request costs more."""
+
+RANGE_BYTES = 32 * MIB
+"""Most bytes of one request, unless a single blob is larger."""
+
+Deliver = Callable[[BlobId, bytes], None]
+Failed = Callable[[BlobId, IntegrityError], None]
+
+# Offset first and big-endian, so that sorting the bytes sorts by place in the pack.
+_RECORD = struct.Struct(">III?32s")
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """One request: bytes of a pack from `offset`, and the wanted blobs that lie in them, in file order."""
+
+    pack: PackId
+    offset: int
+    length: int
+    blobs: tuple[PackedBlob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackFetch:
+    """What is wanted of one pack, in 45 bytes a blob."""
+
+    pack: PackId
+    gap: int
+    _records: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        """How many blobs are wanted."""
+        return len(self._records) // _RECORD.size
+
+    @property
+    def blobs(self) -> Iterator[PackedBlob]:
+        """The wanted blobs, in the order in which they lie in the pack."""
+        for offset, length, uncompressed, is_tree, blob_id in _RECORD.iter_unpack(self._records):
+            blob_type = BlobType.TREE if is_tree else BlobType.DATA
+            yield PackedBlob(BlobId(blob_id), blob_type, offset, length, uncompressed)
+
+    @property
+    def ranges(self) -> Iterator[ByteRange]:
+        """The requests that bring them."""
+        gathered: list[PackedBlob] = []
+        start = end = 0
+        for blob in self.blobs:
+            blob_end = blob.offset + blob.length
+            if gathered and (blob.offset > end + self.gap or blob_end - start > RANGE_BYTES):
+                yield ByteRange(self.pack, start, end - start, tuple(gathered))
+                gathered = []
+            if not gathered:
+                start = end = blob.offset
+            gathered.append(blob)
+            end = max(end, blob_end)
+        if gathered:
+            yield ByteRange(self.pack, start, end - start, tuple(gathered))
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """Which packs are read for a set of blobs, in the order in which they were first wanted.
+
+    `missing` lists the blobs that no index file knows. `index` is where other copies are looked up.
+    """
+
+    packs: tuple[PackFetch, ...]
+    missing: tuple[tuple[BlobId, BlobType], ...]
+    bytes_to_fetch: int
+    index: Index = field(repr=False, compare=False)
+
+    @property
+    def blob_count(self) -> int:
+        """How many blobs will be delivered if none is damaged."""
+        return sum(map(len, self.packs))
+
+
+def plan_fetch(index: Index, wanted: Iterable[tuple[BlobId | TreeId, BlobType]], *, gap: int = GAP_BYTES) -> FetchPlan:
+    """Plan to read these blobs, each once however often it is wanted. Reads nothing."""
+    records: dict[PackId, bytearray] = {}
+    missing: dict[tuple[BlobId, BlobType], None] = {}
+    for blob_id, blob_type in wanted:
+        locations = index.locations(blob_id, blob_type)
+        if not locations:
+            missing[BlobId(blob_id), blob_type] = None
+            continue
+        blob, is_tree = locations[0].blob, blob_type is BlobType.TREE
+        record = _RECORD.pack(blob.offset, blob.length, blob.uncompressed_length, is_tree, blob.id)
+        records.setdefault(locations[0].pack, bytearray()).extend(record)
+    packs = tuple(PackFetch(pack, gap, _sorted_once(gathered)) for pack, gathered in records.items())
+    total = sum(part.length for pack in packs for part in pack.ranges)
+    return FetchPlan(packs, tuple(missing), total, index)
+
+
+def _sorted_once(records: bytearray) -> bytes:
+    size = _RECORD.size
+    return b"".join(sorted({bytes(records[start : start + size]) for start in range(0, len(records), size)}))
+
+
+def fetch(
+    repository: Repository, plan: FetchPlan, deliver: Deliver, *, failed: Failed, workers: int | None = None
+) -> None:
+    """Read what is planned; `deliver(blob id, plaintext)` is called once for each blob, from several threads at once.
+
+    A blob without a good copy is given to `failed` instead, with what was wrong, as are the ones the plan lists as
+    missing; the others go on. A `TargetError`, or whatever `deliver` raises, stops all workers and is raised.
+    `workers` is how many requests are made at once; None: what pays off for the target.
+    """
+    for blob_id, blob_type in plan.missing:
+        failed(blob_id, IntegrityError(f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index"))
+    reading = _Reading(repository, plan.index, deliver, failed)
+    ranges = (part for pack in plan.packs for part in pack.ranges)
+    work_through(ranges, reading.read, workers or repository.target.properties.connections)
+
+
+class _Reading:
+    """One execution of a plan: what its workers share."""
+
+    def __init__(self, repository: Repository, index: Index, deliver: Deliver, failed: Failed) -> None:
+        self._repository = repository
+        self._index = index
+        self._deliver = deliver
+        self._failed = failed
+
+    def read(self, part: ByteRange, stopped: Stopped) -> None:
+        """Deliver the blobs of one range."""
+        content, fault = self._load(part)
+        box, view = self._repository.box, memoryview(content)
+        for blob in part.blobs:
+            if stopped():
+                return
+            start = blob.offset - part.offset
+            if start + blob.length > len(view):
+                self._read_again(Location(part.pack, blob), fault, same_copy=False)
+                continue
+            try:
+                plaintext = open_blob(box, blob, view[start : start + blob.length])
+            except IntegrityError as damage:
+                self._read_again(Location(part.pack, blob), damage, same_copy=True)
+            else:
+                self._deliver(blob.id, plaintext)
+
+    def _load(self, part: ByteRange) -> tuple[bytes, IntegrityError]:
+        """The bytes of a range, or as many of them as the pack has; then the fault says why there are no more."""
+        key, name = key_of(FileKind.PACK, part.pack), part.pack.hex()[:16]
+        truncated = IntegrityError(f"pack {name} is truncated")
+        try:
+            return self._repository.target.load(key, part.offset, part.length), truncated
+        except ObjectMissing:
+            return b"", IntegrityError(f"pack {name} is missing")
+        except TargetError:
+            there = self._size_of(key) - part.offset
+            if there >= part.length:
+                raise
+            return self._repository.target.load(key, part.offset, there) if there > 0 else b"", truncated
+
+    def _size_of(self, key: str) -> int:
+        try:
+            return self._repository.target.stat(key).size
+        except ObjectMissing:
+            return 0
+
+    def _read_again(self, first: Location, fault: IntegrityError, *, same_copy: bool) -> None:
+        """Deliver a blob from another place. A copy that was there is read once more: the way may be what failed."""
+        copies = [copy for copy in self._index.locations(first.blob.id, first.blob.type) if copy != first]
+        for copy in [first, *copies] if same_copy else copies:
+            try:
+                plaintext = self._repository.load_copy(copy)
+            except (IntegrityError, ObjectMissing):
+                continue
+            self._deliver(first.blob.id, plaintext)
+            return
+        what = f"{first.blob.type.word} blob {first.blob.id.hex()[:16]} cannot be read"
+        hint = "Type: drorch check --read-data, to see what is damaged and which snapshots need it."
+        self._failed(first.blob.id, IntegrityError(f"{what}: {fault.message}", hint=hint))

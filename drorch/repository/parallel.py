@@ -1,0 +1,41 @@
+"""Threads that share one stream of work, and stop together when one of them fails."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Stopped = Callable[[], bool]
+
+
+def work_through(items: Iterable[Item], work: Callable[[Item, Stopped], None], workers: int) -> None:
+    """Call `work` on every item, on so many threads; items are drawn one at a time, when a thread is free.
+
+    What `work` or the items raise is raised here once all threads have ended. `work` may ask its second argument
+    whether another thread has failed, and then return early.
+    """
+    stream = iter(items)
+    drawing = threading.Lock()
+    stopped = threading.Event()
+
+    def keep_working() -> None:
+        try:
+            while not stopped.is_set():
+                with drawing:
+                    drawn = list(islice(stream, 1))
+                if not drawn:
+                    return
+                work(drawn[0], stopped.is_set)
+        except BaseException:
+            stopped.set()
+            raise
+
+    with ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(keep_working) for _ in range(workers)]
+        try:
+            for worker in running:
+                worker.result()
+        finally:
+            stopped.set()
