@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from operator import index as as_integer
 from typing import Any
 
 from drorch.errors import IntegrityError
@@ -189,8 +190,8 @@ _TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
 
 
 def _decode_blob(fields: Mapping[str, Any]) -> PackedBlob:
-    offset, length = fields["offset"], fields["length"]
-    uncompressed = fields.get("uncompressed_length") or 0
+    offset, length = as_integer(fields["offset"]), as_integer(fields["length"])
+    uncompressed = as_integer(fields.get("uncompressed_length") or 0)
     if not (0 <= offset < _U32 and 0 <= length < _U32 and 0 <= uncompressed < _U32):
         raise ValueError("a blob lies outside of any possible pack")
     return PackedBlob(BlobId(decode_id(fields["id"])), _TYPES[fields["type"]], offset, length, uncompressed)
