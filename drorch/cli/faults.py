@@ -33,7 +33,8 @@ class Fault:
         """The fault on one line, hint included."""
         if not self.hint:
             return f"drorch: {self.message}"
-        return f"drorch: {self.message}{' ' if self.message[-1:] in '?!.' else '. '}{self.hint}"
+        hint = self.hint[:1].upper() + self.hint[1:]
+        return f"drorch: {self.message}{' ' if self.message[-1:] in '?!.' else '. '}{hint}"
 
     @property
     def fields(self) -> dict[str, object]:
