@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from drorch.clock import local_offset_seconds
 
-_PATTERN = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|z|[+-]\d\d:\d\d)")
+_PATTERN = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BILLION = 1_000_000_000
 _FIRST_SECOND = int((datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
@@ -17,7 +17,7 @@ _LAST_SECOND = int((datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH).tot
 
 
 def parse(text: str) -> int:
-    """The instant a timestamp names, in nanoseconds. Digits beyond the ninth are dropped.
+    """The instant a timestamp names, in nanoseconds. Digits beyond the ninth are dropped; years are clamped to 1..9999.
 
     Raises `ValueError` where the text is not RFC 3339 with a zone.
     """
@@ -38,7 +38,8 @@ def _parse_second(second: str, zone: str) -> int:
     if zone not in "Zz":
         offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
         offset = -offset if zone[0] == "-" else offset
-    return (parsed - _EPOCH - offset) // timedelta(seconds=1)
+    # A zone may push a time over the edge of the calendar, where it could not be shown any more.
+    return min(max((parsed - _EPOCH - offset) // timedelta(seconds=1), _FIRST_SECOND), _LAST_SECOND)
 
 
 def format_local(instant: int) -> str:
