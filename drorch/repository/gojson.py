@@ -6,9 +6,11 @@ refuses a tree it cannot reproduce. `json.dumps` differs in `<`, `>`, `&`, U+202
 Names in trees are quoted twice: first as Go's strconv.Quote (without its quotes), then as a JSON string.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 
 _SHORT = {0x07: r"\a", 0x08: r"\b", 0x0C: r"\f", 0x0A: r"\n", 0x0D: r"\r", 0x09: r"\t", 0x0B: r"\v"}
@@ -33,9 +35,9 @@ def encode_string(text: str) -> str:
 
 
 def encode(value: object) -> str:
-    """Compact JSON of str, int, bool, None, lists and mappings; keys in the order given.
+    """Compact JSON of str, int, float, bool, None, lists and mappings; keys in the order given.
 
-    Raises `TypeError` for anything else: floats have no canonical form in this format.
+    Raises `TypeError` for anything else, and `ValueError` for floats that are no number.
     """
     if isinstance(value, str):
         return encode_string(value)
@@ -45,11 +47,22 @@ def encode(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, float):
+        return _encode_float(value)
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{encode_string(k)}:{encode(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(encode, value)) + "]"
     raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def _encode_float(value: float) -> str:
+    # The format itself has none, but what other clients add may: rustic's summaries hold seconds.
+    if not math.isfinite(value):
+        raise ValueError(f"{value} has no JSON form")
+    if value == 0 or 1e-6 <= abs(value) < 1e21:
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return repr(value).replace("e-0", "e-")
 
 
 def encode_name(name: bytes) -> str:
