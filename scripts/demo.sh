@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs drorch into .venv, then proves on real files that what it backs up comes back: two backups with changes
 # between them, every stored byte read and verified, a restore, and a comparison byte for byte.
-# DRORCH_DEMO_PAUSE names a command that is run with the repository's path after the backups, before the check.
+# DRORCH_DEMO_PAUSE names a command that is run with the repository's path after the backups, before the check; DRORCH_BIN
+# the drorch to use.
 set -eu
 umask 077
 cd "$(dirname "$0")/.."
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/.."
 setup demo
 
 export LC_ALL=C.UTF-8
-drorch=$(pwd)/$VENV/bin/drorch
+drorch=${DRORCH_BIN:-$(pwd)/$VENV/bin/drorch}
 place=$(mktemp -d)
 trap 'chmod -R u+rwX "$place" 2>/dev/null; rm -rf "$place"' EXIT
 trap 'exit 130' INT
