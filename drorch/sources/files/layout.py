@@ -1,4 +1,4 @@
-"""Where targets go in a snapshot, as restic lays them out. docs/FORMAT.md, "Snapshot", root tree.
+"""Where targets go in a snapshot, as restic lays them out. docs/FORMAT.md, "Snapshots".
 
 `/a/b` becomes a folder `a` that holds `b`; a relative `a/b` the same; `.` becomes its entries, `../x` becomes `x`.
 Several targets merge into one tree.

@@ -238,7 +238,9 @@ def branch_children(
         return plain
     entries: dict[bytes, FileEntry | BranchEntry] = {entry.name: entry for entry in plain}
     for name, nested in branch.nested.items():
-        way = _enter(walk, nested, shown + b"/" + name, covered=name in entries)
+        known = entries.get(name)
+        covered = known is not None and not (walk.one_file_system and known.stat.st_dev != status.st_dev)
+        way = _enter(walk, nested, shown + b"/" + name, covered=covered)
         if way is not None:
             entries[name] = way
     return [entries[name] for name in sorted(entries)]
