@@ -1,0 +1,27 @@
+"""What all tests share: nothing of the machine's own settings, repositories or caches is seen or touched."""
+
+from collections.abc import Iterator
+
+import pytest
+
+_NOT_FOR_TESTS = (
+    "RESTIC_REPOSITORY",
+    "RESTIC_REPOSITORY_FILE",
+    "RESTIC_PASSWORD",
+    "RESTIC_PASSWORD_FILE",
+    "RESTIC_PASSWORD_COMMAND",
+    "RESTIC_HOST",
+    "RESTIC_COMPRESSION",
+    "RESTIC_READ_CONCURRENCY",
+    "DRORCH_CONFIG",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No repository, password or setting of whoever runs the tests reaches them or the programs they start."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in _NOT_FOR_TESTS:
+            environment.delenv(name, raising=False)
+        environment.setenv("RESTIC_CACHE_DIR", str(tmp_path_factory.mktemp("restic-cache")))
+        yield
