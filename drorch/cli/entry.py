@@ -50,7 +50,7 @@ def _run(arguments: list[str]) -> int:
         from_shell = os.environ[_COMPLETION]
         return click.shell_completion.shell_complete(root, {}, "drorch", _COMPLETION, from_shell)
     try:
-        with root.make_context("drorch", arguments) as context:
+        with root.make_context("drorch", list(arguments)) as context:
             code = root.invoke(context)
     except click.exceptions.Exit as done:
         return done.exit_code

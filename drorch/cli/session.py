@@ -29,16 +29,17 @@ class Session:
 
     @classmethod
     def of(cls, context: click.Context) -> "Session":
-        """The session of a command that is being run."""
-        return cls(dict(given(context)), os.environ)
+        """The session of a command that is being run. Raises `UsageError` where it is to be quiet and verbose."""
+        values = dict(given(context))
+        if values.get("verbose") and values.get("quiet"):
+            raise UsageError("--quiet and --verbose contradict each other", hint="Leave one of them out.")
+        return cls(values, os.environ)
 
     @property
     def output(self) -> Output:
-        """Where this command writes. Raises `UsageError` where it is to be quiet and verbose."""
-        verbose, quiet = int(self.values.get("verbose", 0)), bool(self.values.get("quiet"))
-        if verbose and quiet:
-            raise UsageError("--quiet and --verbose contradict each other", hint="Leave one of them out.")
-        return Output(json=bool(self.values.get("json")), verbosity=-1 if quiet else min(verbose, 2))
+        """Where this command writes."""
+        verbosity = -1 if self.values.get("quiet") else min(int(self.values.get("verbose", 0)), 2)
+        return Output(json=bool(self.values.get("json")), verbosity=verbosity)
 
     @property
     def terminal(self) -> bool:
