@@ -183,7 +183,8 @@ def decode_node(fields: Mapping[str, Any]) -> Node:
 def _decode_node(fields: Mapping[str, Any]) -> Node:
     get = fields.get
     content, subtree = get("content"), get("subtree")
-    extra = {key: fields[key] for key in fields.keys() - _KNOWN}
+    unknown = fields.keys() - _KNOWN
+    extra = {key: value for key, value in fields.items() if key in unknown} if unknown else {}
     return Node(
         name=unquote_name(fields["name"]),
         type=_text(fields["type"]),
@@ -230,19 +231,20 @@ def _instant(value: object) -> int:
 def decode_id(text: str) -> bytes:
     """The 32 bytes of an id in hex. Raises `ValueError`."""
     raw = bytes.fromhex(text)
-    if len(raw) != ID_BYTES:
+    # fromhex skips blanks, so the text is measured too.
+    if len(raw) != ID_BYTES or len(text) != 2 * ID_BYTES:
         raise ValueError(f"{text[:80]!r} is not an id")
     return raw
 
 
 def _decode_linktarget(target: str | None, raw: str | None) -> bytes | None:
     if raw:
-        return base64.b64decode(raw)
+        return base64.b64decode(raw, validate=True)
     return None if target is None else target.encode("utf-8", "surrogateescape")
 
 
 def _decode_xattr(pair: Mapping[str, Any]) -> tuple[str, bytes]:
-    return _text(pair["name"]), base64.b64decode(pair.get("value") or "")
+    return _text(pair["name"]), base64.b64decode(pair.get("value") or "", validate=True)
 
 
 def is_safe_name(name: bytes) -> bool:

@@ -90,7 +90,7 @@ def decode_snapshot(fields: Mapping[str, Any]) -> Snapshot:
             original=SnapshotId(decode_id(original)) if original else None,
             program_version=str(fields.get("program_version") or ""),
             summary=fields.get("summary") or {},
-            extra={key: fields[key] for key in fields.keys() - _KNOWN},
+            extra={key: value for key, value in fields.items() if key not in _KNOWN},
         )
     except (KeyError, ValueError, TypeError, AttributeError) as fault:
         raise IntegrityError(f"it is not a snapshot ({fault})") from fault
