@@ -1,0 +1,1 @@
+"""Restore: what a snapshot holds is put back. Planned first (plan.py), then executed (execution.py)."""
