@@ -1,0 +1,177 @@
+"""A backup as the operator asks for it becomes a source, a guard and a request to the action."""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from drorch import __version__
+from drorch.actions import backup as backing_up
+from drorch.actions import preview as previewing
+from drorch.actions import snapshots as choosing
+from drorch.actions.backup import BackupRequest, BackupResult, Label
+from drorch.actions.preview import Preview
+from drorch.actions.progress import Progress
+from drorch.app.access import Access, opened
+from drorch.clock import Clock
+from drorch.errors import Problem, SourceSuspicious, UsageError
+from drorch.repository.compression import Compression
+from drorch.repository.pipeline.changes import ChangeRules
+from drorch.repository.pipeline.walk import WalkOptions
+from drorch.repository.repository import NamedSnapshot, Repository
+from drorch.repository.timestamps import from_datetime
+from drorch.repository.writer import WritePolicy
+from drorch.sources.files.guard import Expectation, Guard
+from drorch.sources.files.scan import FilesSource
+from drorch.sources.files.selection import Selection
+from drorch.sources.stream import CommandSource, StreamSource
+
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """One stream to back up: standard input, or the output of a command; `name` is the file it becomes."""
+
+    name: str
+    argv: tuple[str, ...] | None = None
+    stream: BinaryIO | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSpec:
+    """A backup as the operator asks for it: files, or a stream. None stands for what drorch would choose.
+
+    `time` is in nanoseconds since 1970, `parent` what is written for a snapshot, `workers` a number of processes.
+    """
+
+    selection: Selection
+    stream: StreamSpec | None = None
+    expectation: Expectation = field(default_factory=Expectation)
+    tags: tuple[str, ...] = ()
+    hostname: str | None = None
+    time: int | None = None
+    parent: str | None = None
+    read_all: bool = False
+    rules: ChangeRules = field(default_factory=ChangeRules)
+    compression: Compression = Compression.AUTO
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackupOutcome:
+    """A saved snapshot, what it was compared with, and how many sockets were left out."""
+
+    result: BackupResult
+    parent: NamedSnapshot | None
+    skipped_sockets: int
+
+
+def back_up(access: Access, spec: BackupSpec, progress: Progress) -> BackupOutcome:
+    """Save a snapshot.
+
+    Raises `SourceSuspicious` and other `SourceError`s, and what writing to the repository raises; there is no
+    snapshot then. What could not be read of the source is in the result.
+    """
+    if not access.lock:
+        raise UsageError("a backup cannot do without its lock", hint="Leave --no-lock out.")
+    guard = Guard(spec.expectation)
+    if spec.stream is None:
+        guard.inspect(spec.selection.targets)
+    with opened(access, lock=False) as repository:
+        clock = repository.clock
+        files = FilesSource(spec.selection) if spec.stream is None else None
+        source = files or _stream_source(spec.stream, clock)
+        label = _label(spec, files, clock)
+        parent = _parent(repository, spec, label)
+        request = BackupRequest(
+            label=label,
+            parent=parent,
+            accept=guard.verdict if files else _stream_verdict(guard, spec.expectation),
+            problems=lambda: files.problems if files else (),
+            walk=WalkOptions(spec.rules) if spec.workers is None else WalkOptions(spec.rules, spec.workers),
+            policy=WritePolicy(compression=spec.compression, retry_lock=access.retry_lock),
+        )
+        result = backing_up.backup(repository, source, request, progress)
+    return BackupOutcome(result, parent, files.skipped_sockets if files else 0)
+
+
+def _stream_source(stream: StreamSpec | None, clock: Clock) -> StreamSource | CommandSource:
+    assert stream is not None
+    name = os.fsencode(stream.name)
+    if stream.argv is not None:
+        return CommandSource(name, stream.argv, clock)
+    if stream.stream is None:
+        raise UsageError("there is no stream to read", hint="Give --stdin, or --stdin-from-command -- COMMAND.")
+    return StreamSource(name, stream.stream, clock)
+
+
+def _stream_verdict(guard: Guard, expectation: Expectation) -> Callable[[int, int], None]:
+    def verdict(files: int, size: int) -> None:
+        if size == 0 and not expectation.allow_empty:
+            raise SourceSuspicious("the stream was empty", hint="Find out why, or allow it with --allow-empty.")
+        guard.verdict(files, size)
+
+    return verdict
+
+
+def _label(spec: BackupSpec, files: FilesSource | None, clock: Clock) -> Label:
+    if files is not None:
+        paths = tuple(map(_as_stored, files.paths))
+    else:
+        assert spec.stream is not None
+        paths = (_as_stored(b"/" + os.fsencode(spec.stream.name).lstrip(b"/")),)
+    return Label(
+        time=spec.time if spec.time is not None else from_datetime(clock.now()),
+        paths=paths,
+        hostname=spec.hostname or socket.gethostname(),
+        uid=os.getuid(),
+        gid=os.getgid(),
+        program_version=f"drorch {__version__}",
+        tags=spec.tags,
+        excludes=spec.selection.excludes,
+    )
+
+
+def _as_stored(path: bytes) -> str:
+    """A path as a snapshot's JSON gives it back: a byte that is not UTF-8 as U+FFFD."""
+    return _NOT_TEXT.sub("\ufffd", path.decode("utf-8", "surrogateescape"))
+
+
+def _parent(repository: Repository, spec: BackupSpec, label: Label) -> NamedSnapshot | None:
+    if spec.read_all or spec.stream is not None:
+        return None
+    if spec.parent is not None:
+        return choosing.find_snapshot(repository, spec.parent)
+    return backing_up.choose_parent(repository.list_snapshots().snapshots, label)
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A path that a backup would leave out on purpose, and why."""
+
+    path: bytes
+    reason: str
+
+
+def preview_backup(access: Access, spec: BackupSpec) -> Iterator[Preview | Excluded | Problem]:
+    """What a backup would do, path by path. Nothing is read, written or locked.
+
+    Raises what `back_up` raises before it reads. For files only: raises `UsageError` for a stream.
+    """
+    if spec.stream is not None:
+        raise UsageError("a stream cannot be read twice", hint="Leave --dry-run out.")
+    Guard(spec.expectation).inspect(spec.selection.targets)
+    excluded: list[Excluded] = []
+    with opened(access, lock=False) as repository:
+        source = FilesSource(spec.selection, on_excluded=lambda path, why: excluded.append(Excluded(path, why)))
+        parent = _parent(repository, spec, _label(spec, source, repository.clock))
+        tree = None if parent is None else parent.snapshot.tree
+        for item in previewing.preview(repository, source, tree, spec.rules):
+            yield from excluded
+            excluded.clear()
+            yield item
+        yield from excluded
+        yield from source.problems

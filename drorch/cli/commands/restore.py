@@ -1,0 +1,159 @@
+"""drorch restore"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drorch import app
+from drorch.actions.restore.execution import RestoreResult
+from drorch.actions.restore.plan import RestorePlan
+from drorch.actions.restore.request import Overwrite, RestoreRequest
+from drorch.actions.snapshots import parse_reference
+from drorch.cli import exit_codes
+from drorch.cli.choosing import chosen, filter_options
+from drorch.cli.global_options import VerbCommand
+from drorch.cli.output.ticker import showing
+from drorch.cli.output.writer import Output
+from drorch.cli.session import Session
+from drorch.clock import SystemClock
+from drorch.errors import Problem, RestoreError
+from drorch.ids import SHORT_HEX
+from drorch.sources.files.placement import DestinationPolicy, OwnerPolicy, shown
+from drorch.units import format_duration, format_size
+
+
+@click.command("restore", cls=VerbCommand, exit_with=(*exit_codes.OPENS, RestoreError.exit_code))
+@click.argument("snapshot", metavar="SNAPSHOT[:PATH]")
+@click.option("-t", "--to", "--target", "to", required=True, metavar="DIR", help="Folder to restore into.")
+@click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches; may be repeated.")
+@click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches; may be repeated.")
+@click.option(
+    "--overwrite",
+    type=click.Choice(list(Overwrite)),
+    default=Overwrite.ALWAYS,
+    show_default=True,
+    help="What becomes of files that are there.",
+)
+@click.option("--delete", is_flag=True, help="Remove what is there and not in the snapshot.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; with -v every path.")
+@click.option("--verify", is_flag=True, help="Read every file back and compare it with the snapshot.")
+@click.option("--sparse", is_flag=True, help="Leave holes where files hold zeros.")
+@click.option("--numeric-owner", is_flag=True, help="Owners by number, not by name.")
+@filter_options
+@click.pass_context
+def command(context: click.Context, /, **options: Any) -> int:
+    """Put the files of a snapshot back.
+
+    With a PATH, what that folder holds goes into DIR. Every blob is verified before it is written, files get their
+    names when they are whole, and nothing is ever written outside of DIR. An interrupted restore is taken up again
+    by the same command.
+    """
+    session = Session.of(context)
+    output, clock = session.output, SystemClock()
+    started = clock.monotonic()
+    with app.planned_restore(session.access(), _spec(options)) as planned:
+        snapshot_id = planned.named.id.hex()
+        if options["dry_run"]:
+            _show_plan(output, planned.plan, snapshot_id)
+            return _tell(output, (*planned.problems, *planned.plan.problems))
+        with showing(output, "restore", terminal=session.terminal) as progress:
+            result = planned.execute(progress, verify=options["verify"])
+    failed = _tell(output, result.problems)
+    _report(output, planned.plan, result, clock.monotonic() - started, snapshot_id)
+    return failed
+
+
+def _spec(options: dict[str, Any]) -> app.RestoreSpec:
+    return app.RestoreSpec(
+        reference=parse_reference(options["snapshot"]),
+        destination=Path(options["to"]),
+        request=RestoreRequest(
+            include=options["include"],
+            exclude=options["exclude"],
+            overwrite=Overwrite(options["overwrite"]),
+            delete=options["delete"],
+        ),
+        policy=DestinationPolicy(
+            owners=OwnerPolicy(numeric=options["numeric_owner"]), sparse=options["sparse"], delete=options["delete"]
+        ),
+        chosen=chosen(options),
+    )
+
+
+def _tell(output: Output, problems: tuple[Problem, ...]) -> int:
+    for problem in problems:
+        output.problem(problem, during="restore")
+    return RestoreError.exit_code if problems else 0
+
+
+def _show_plan(output: Output, plan: RestorePlan, snapshot_id: str) -> None:
+    actions = [
+        *(("folder", folder.path) for folder in plan.folders),
+        *((f"file {file.way}", file.path) for file in plan.files),
+        *(("node", special.path) for special in plan.specials),
+        *(("link", link.path) for link in plan.links),
+    ]
+    if output.verbosity > 0:
+        for action, path in actions:
+            _show(output, action, shown(path))
+    for extra in plan.extras:
+        _show(output, "delete", shown(extra.path))
+    fetched = sum(file.offsets[number + 1] - file.offsets[number] for file in plan.files for number in file.wanted)
+    if output.json:
+        output.message(
+            {
+                "message_type": "summary",
+                "dry_run": True,
+                "total_files": len(plan.files),
+                "total_bytes": plan.total_bytes,
+                "bytes_to_fetch": fetched,
+                "files_skipped": plan.skipped,
+                "files_deleted": len(plan.extras),
+                "snapshot_id": snapshot_id,
+            }
+        )
+        return
+    output.line(
+        f"would restore {len(plan.files)} files, {format_size(plan.total_bytes)}, "
+        f"of which {format_size(fetched)} are written; {plan.skipped} left alone, {len(plan.extras)} deleted"
+    )
+
+
+def _show(output: Output, action: str, path: str) -> None:
+    if output.json:
+        output.message({"message_type": "verbose_status", "action": action, "item": path})
+    else:
+        output.line(f"{action:<14} {path}")
+
+
+def _report(output: Output, plan: RestorePlan, result: RestoreResult, seconds: float, snapshot_id: str) -> None:
+    if output.json:
+        output.message(
+            {
+                "message_type": "summary",
+                "seconds_elapsed": int(seconds),
+                "total_files": len(plan.files),
+                "files_restored": result.files_restored,
+                "files_unchanged": result.files_unchanged,
+                "files_skipped": result.skipped,
+                "files_deleted": len(result.removed),
+                "files_verified": result.verified,
+                "total_bytes": plan.total_bytes,
+                "bytes_restored": result.bytes_restored,
+                "num_errors": len(result.problems),
+                "snapshot_id": snapshot_id,
+            }
+        )
+        return
+    if output.verbosity > 0:
+        for path in result.removed:
+            _show(output, "deleted", shown(path))
+    parts = [
+        f"{result.files_restored} restored ({format_size(result.bytes_restored)} written)",
+        f"{result.files_unchanged} unchanged",
+        f"{result.skipped} left alone",
+        f"{len(result.removed)} deleted",
+        *([f"{result.verified} verified"] if result.verified else []),
+    ]
+    output.line(f"snapshot {snapshot_id[:SHORT_HEX]}: {', '.join(parts)} in {format_duration(seconds)}")
