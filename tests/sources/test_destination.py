@@ -238,6 +238,17 @@ def test_content_that_is_right_gets_only_its_metadata(tmp_path: Path) -> None:
         assert destination.adopt((b"f",), metadata(Kind.FIFO)) is None
 
 
+def test_adopting_a_setuid_file_keeps_the_bit_that_chown_clears(tmp_path: Path) -> None:
+    need_root()
+    (tmp_path / "f").write_bytes(b"x")
+    os.chown(tmp_path / "f", 1, 1)
+    (tmp_path / "f").chmod(0o4755)
+    with opened(tmp_path) as destination:
+        assert destination.adopt((b"f",), metadata(permissions=0o4755, uid=2, gid=2))
+    status = (tmp_path / "f").stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (2, 0o4755)
+
+
 def test_read_back_gives_the_content_and_keeps_the_access_time(tmp_path: Path) -> None:
     with opened(tmp_path) as destination:
         destination.write_file((b"f",), (b"0123456789",), metadata(permissions=0o000))
