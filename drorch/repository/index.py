@@ -6,10 +6,12 @@ frozen into a table too. docs/FORMAT.md, "Index".
 
 import heapq
 import struct
+from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import accumulate, chain, groupby
 from operator import index as as_integer
 from typing import Any
 
@@ -22,6 +24,7 @@ _RECORD = struct.Struct(">32sIIII")
 _TYPE_BIT = 1 << 31
 _U32 = 1 << 32
 _MOST_TABLES = 8
+_LARGE_TABLE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,12 @@ class _Table:
     def __init__(self, records: Iterable[bytes]) -> None:
         self._data = b"".join(sorted(records))
         self._count = len(self._data) // _RECORD.size
+        self._starts = self._count_prefixes() if self._count >= _LARGE_TABLE else None
+
+    def _count_prefixes(self) -> Sequence[int]:
+        """Where the ids begin that share their first two bytes: most of the halving that a search would do."""
+        seen = Counter(zip(self._data[:: _RECORD.size], self._data[1 :: _RECORD.size], strict=True))
+        return array("I", accumulate((seen[divmod(prefix, 256)] for prefix in range(1 << 16)), initial=0))
 
     def __len__(self) -> int:
         return self._count
@@ -48,7 +57,11 @@ class _Table:
 
     def find(self, blob_id: bytes) -> Iterator[bytes]:
         """All records of a blob."""
-        position = bisect_left(range(self._count), blob_id, key=self._id_at)
+        low, high = 0, self._count
+        if self._starts is not None:
+            prefix = blob_id[0] << 8 | blob_id[1]
+            low, high = self._starts[prefix], self._starts[prefix + 1]
+        position = bisect_left(range(self._count), blob_id, low, high, key=self._id_at)
         while position < self._count and self._id_at(position) == blob_id:
             yield self.record(position)
             position += 1
