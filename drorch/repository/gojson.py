@@ -1,7 +1,8 @@
 r"""JSON as Go's encoding/json writes it, to the byte. docs/FORMAT.md, "Canonical JSON".
 
 Trees are named by the hash of their JSON, so one different escape costs deduplication, and `restic rewrite`
-refuses a tree it cannot reproduce. `json.dumps` differs in `<`, `>`, `&`, U+2028/2029, invalid UTF-8 and `\b`.
+refuses a tree it cannot reproduce. `json.dumps` differs in `<`, `>`, `&`, U+2028/2029 and invalid UTF-8. `\b` and
+`\f` are written short, as Go does since 1.22: the clients that have `rewrite` want it so.
 
 Names in trees are quoted twice: first as Go's strconv.Quote (without its quotes), then as a JSON string.
 """
@@ -18,7 +19,7 @@ _PRINTABLE = "LMNPS"
 _PLAIN_NAME = re.compile(rb"[ !#-%'-;=?-\[\]-~]*")
 """Printable ASCII that neither quoting nor JSON changes: all but `"`, `\\`, `<`, `>`, `&`."""
 _NEEDS_ESCAPE = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
-_JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def _escape(match: re.Match[str]) -> str:

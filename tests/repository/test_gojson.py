@@ -137,6 +137,7 @@ def test_what_is_encoded_reads_back(value: object) -> None:
         ("<>&\u2028\u2029", r'"\u003c\u003e\u0026\u2028\u2029"'),
         ('"\\\n\r\t', r'"\"\\\n\r\t"'),
         ("\x00\x1f\x7f", '"\\u0000\\u001f\x7f"'),
+        ("\b\f\v", r'"\b\f\u000b"'),
         ("ä😀\ufffd\ue000", '"ä😀\ufffd\ue000"'),
         ("\udcff\udc80x", r'"\ufffd\ufffdx"'),
         (1 << 64, "18446744073709551616"),
