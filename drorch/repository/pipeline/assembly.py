@@ -85,7 +85,7 @@ class Assembly:
         if (
             previous.tree is not None
             and len(children) == len(previous.nodes)
-            and all(isinstance(child, Node) for child in children)
+            and all(isinstance(child, Node) and previous.nodes.get(child.name) is child for child in children)
             and self._writer.knows(previous.tree, BlobType.TREE)
         ):
             return previous.tree

@@ -176,17 +176,18 @@ class _Walk:
     def _visit(self, folder: Folder, entry: Entry) -> None:
         stat = entry.stat
         old = folder.previous.nodes.get(entry.name)
+        if not posix.S_ISREG(stat.st_mode):
+            # Read again even where nothing changed: other clients lose targets and xattrs of symlinks.
+            node = self._node(entry)
+            self._assembly.fill(folder, folder.reserve(), old if node == old else node and encode_node(node))
+            return
         ambiguous = self._is_ambiguous(stat.st_dev, stat.st_ino, stat.st_nlink)
         if old is not None and not entry.streamed and not ambiguous and self._is_unchanged(old, stat):
-            if posix.S_ISREG(stat.st_mode):
-                self._counts.files_unmodified += 1
-                self._done(old.size)
+            self._counts.files_unmodified += 1
+            self._done(old.size)
             self._assembly.fill(folder, folder.reserve(), as_seen(old, stat))
-        elif posix.S_ISREG(stat.st_mode):
-            self._order(_Ordered(folder, folder.reserve(), entry.path, old is not None), entry, ambiguous)
         else:
-            node = self._node(entry)
-            self._assembly.fill(folder, folder.reserve(), None if node is None else encode_node(node))
+            self._order(_Ordered(folder, folder.reserve(), entry.path, old is not None), entry, ambiguous)
 
     def _is_unchanged(self, old: Node, stat: Stat) -> bool:
         return is_unchanged(old, stat, self._rules) and all(
