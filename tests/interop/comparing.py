@@ -52,9 +52,11 @@ def differences(expected: Traced, found: Traced) -> list[str]:
 def _unlike(expected: Traits, found: Traits) -> Iterator[str]:
     for trait in fields(Traits):
         wanted, seen = getattr(expected, trait.name), getattr(found, trait.name)
+        if isinstance(wanted, frozenset):
+            wanted, seen = wanted - seen, seen - wanted
         # Names of owners are known of a snapshot only: on disk there are numbers.
         if wanted != seen and None not in (wanted, seen):
-            yield f"{trait.name} is {seen!r}, not {wanted!r}"
+            yield f"{trait.name} is {seen!r:.200}, not {wanted!r:.200}"
 
 
 def of_folder(root: Path) -> dict[bytes, Traits]:

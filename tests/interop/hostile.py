@@ -10,8 +10,8 @@ from pathlib import Path
 from tests.sources.needs import need, need_root
 
 KIB, MIB = 1 << 10, 1 << 20
-RAW_LINK = b"links/to raw bytes"
-"""A symlink whose target is not UTF-8. Debian's restic 0.14 cannot keep it: `linktarget_raw` came with 0.16."""
+NEWER_TARGETS = (b"\xff\xfe/\x80", b"raw \xe2\x82", b"\xed\xa0\x80", b"back\x08space\x0c")
+"""Targets of symlinks that restic 0.14 cannot keep, or writes otherwise: `linktarget_raw` came with 0.16."""
 
 NAMES = (
     *(b"raw \xff\xfe", b"raw \xe2\x82", b"new\nline", b'quo"te', b"back\\slash", b"it's", b"\xf0\x9f\xa6\x80 crab"),
@@ -35,17 +35,20 @@ SUMMER, WINTER = 1_785_585_600_000_000_000, 1_770_000_000_120_000_000
 _CAP_NET_BIND = struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0)
 
 
-def make_hostile(root: Path, *, raw_link: bool = True) -> None:
-    """Make the tree at `root`, which must not exist. `raw_link` adds `RAW_LINK`. Skips the test without root."""
+def make_hostile(root: Path, *, newer: bool = True) -> None:
+    """Make the tree at `root`, which must not exist; `newer` adds symlinks that restic 0.14 does not keep.
+
+    Skips the test without root, or on a file system that lacks a kind of attribute.
+    """
     need_root()
     root.mkdir(mode=0o750)
     here = os.fsencode(root)
     _named(here + b"/names")
     _sized(here + b"/sizes")
     _moded(here + b"/modes")
-    _linked(here + b"/links", raw_link=raw_link)
+    _linked(here + b"/links", NEWER_TARGETS if newer else ())
     _special(here + b"/special")
-    _attributed(here + b"/attributes")
+    _attributed(here + b"/attributes", link=newer)
     _timed(here + b"/times")
     _deep(here + b"/deep")
     os.utime(here, ns=(WINTER, SUMMER))
@@ -62,7 +65,7 @@ def _named(folder: bytes) -> None:
     for name in NAMES:
         os.makedirs(folder + b"/folders/" + name)
         write(folder + b"/" + name, name)
-        os.symlink(name, folder + b"/folders/" + name + b"/link to it")
+        write(folder + b"/folders/" + name + b"/within", name)
 
 
 def _sized(folder: bytes) -> None:
@@ -97,7 +100,7 @@ def _moded(folder: bytes) -> None:
     os.chown(folder + b"/folder of 1000", 1000, 1000)
 
 
-def _linked(folder: bytes, *, raw_link: bool) -> None:
+def _linked(folder: bytes, newer_targets: tuple[bytes, ...]) -> None:
     os.makedirs(folder + b"/elsewhere")
     first = write(folder + b"/hard", b"three names")
     os.link(first, folder + b"/hard too")
@@ -107,13 +110,11 @@ def _linked(folder: bytes, *, raw_link: bool) -> None:
     empty = write(folder + b"/empty")
     os.link(empty, folder + b"/empty too")
     write(folder + b"/hard twin", b"three names")
-    targets = (b"nowhere", b"/etc", b"../links", b".", b"<&>\xe2\x80\xa8", b"tab\tnew\nline\x08", b"x/" * 2000)
-    for number, target in enumerate(targets):
+    targets = (b"nowhere", b"/etc", b"../links", b".", b"<&>\xe2\x80\xa8", b"tab\tnew\nline\x01\x7f", b"x/" * 2000)
+    for number, target in enumerate(targets + newer_targets):
         os.symlink(target, folder + b"/soft %d" % number)
     os.chown(folder + b"/soft 0", 4711, 4712, follow_symlinks=False)
     os.utime(folder + b"/soft 1", ns=(5, -7_000_000_001), follow_symlinks=False)
-    if raw_link:
-        os.symlink(b"\xff\xfe/\x80", folder.rpartition(b"/")[0] + b"/" + RAW_LINK)
 
 
 def _special(folder: bytes) -> None:
@@ -132,7 +133,7 @@ def _special(folder: bytes) -> None:
     os.makedirs(folder + b"/one/two/three")
 
 
-def _attributed(folder: bytes) -> None:
+def _attributed(folder: bytes, *, link: bool) -> None:
     os.mkdir(folder)
     plain = write(folder + b"/plain", b"x")
     try:
@@ -146,7 +147,8 @@ def _attributed(folder: bytes) -> None:
         os.setxattr(folder, "system.posix_acl_default", _acl(5, 1001, 5))
         os.setxattr(folder, "user.folder", b"of a folder")
         os.symlink(b"plain", folder + b"/link")
-        os.setxattr(folder + b"/link", "trusted.link", b"of a link", follow_symlinks=False)
+        if link:
+            os.setxattr(folder + b"/link", "trusted.link", b"of a link", follow_symlinks=False)
     except OSError as fault:
         need(fault.errno not in (errno.ENOTSUP, errno.EPERM), "a file system with every kind of attribute")
         raise
