@@ -32,4 +32,4 @@ bench: setup ## side by side with restic and borg
 	$(BIN)/python -m benchmarks
 
 docs: setup ## write docs/CLI.md and docs/EXIT-CODES.md anew
-	$(BIN)/python -m scripts.docs
+	$(BIN)/python -m drorch.cli.reference docs

@@ -1,12 +1,13 @@
 """Every command has help that ends with its exit codes, and is documented with all its options."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 import click
 import pytest
 
-from drorch.cli import exit_codes
+from drorch.cli import exit_codes, reference
 from drorch.cli.global_options import VerbCommand, global_options
 from drorch.cli.root import VERBS, root
 from tests.house.project import PRODUCT, ROOT, files
@@ -74,6 +75,13 @@ def test_nothing_is_documented_that_does_not_exist() -> None:
     known |= {"--help", "--version"}
     text = (ROOT / "docs" / "CLI.md").read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", text)) - known == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "generated"), [("CLI.md", reference.cli_page), ("EXIT-CODES.md", reference.exit_codes_page)]
+)
+def test_the_generated_pages_are_up_to_date(name: str, generated: Callable[[], str]) -> None:
+    assert (ROOT / "docs" / name).read_text("utf-8") == generated(), "type: make docs"
 
 
 def test_there_is_one_file_for_each_command() -> None:
