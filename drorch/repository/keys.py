@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from drorch.errors import IntegrityError, RepositoryMissing, WrongPassword
+from drorch.errors import IntegrityError, ObjectMissing, RepositoryMissing, WrongPassword
 from drorch.repository import timestamps
 from drorch.repository.crypto import Box, BoxKey
 from drorch.repository.gojson import encode
@@ -108,6 +108,8 @@ def open_key(target: Target, password: str) -> OpenedKey:
     for key_id in found[:MAX_KEYS_TRIED]:
         try:
             master = unwrap(load_key_file(target, key_id), password)
+        except ObjectMissing:
+            continue
         except IntegrityError as fault:
             faults.append(fault.message)
             continue
@@ -121,6 +123,11 @@ def open_key(target: Target, password: str) -> OpenedKey:
         raise IntegrityError(
             f"no key opens with this password, and {faults[0]}",
             hint="Restore the damaged file in the keys folder from a copy of the repository, or delete it.",
+        )
+    if len(found) > MAX_KEYS_TRIED:
+        raise WrongPassword(
+            f"wrong password, or too many keys: {MAX_KEYS_TRIED} of the {len(found)} keys of the repository were tried",
+            hint="Give the right one with --password-file, or remove keys no longer needed: restic key remove",
         )
     raise WrongPassword(
         "wrong password: no key of the repository opens with it",
@@ -160,7 +167,7 @@ def unwrap(fields: Mapping[str, Any], password: str) -> BoxKey | None:
     """
     try:
         user_key = derive(password, fields["salt"], fields["cost"])
-    except (ValueError, MemoryError, OverflowError) as fault:
+    except (ValueError, TypeError, MemoryError, OverflowError) as fault:
         raise damaged(FileKind.KEY, fields["id"], f"illegal parameters ({fault})") from fault
     try:
         plaintext = Box(user_key).open(fields["data"])
