@@ -1,6 +1,7 @@
 """The config file of a repository: its version, its identity and its chunker polynomial. docs/FORMAT.md, "Config"."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from drorch.storage.target import Target
 
 VERSIONS = (1, 2)
 _SIZE_LIMIT = 1 << 20
+_POLYNOMIAL = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ def decode(sealed: bytes, box: Box) -> RepositoryConfig:
             raise FormatUnsupported(
                 f"the repository has version {version}; drorch knows 1 and 2", hint="Install a newer drorch."
             )
+        if not _POLYNOMIAL.fullmatch(fields["chunker_polynomial"]):
+            raise ValueError("its polynomial is not a number of 64 bits in hex")
         modulus = int(fields["chunker_polynomial"], 16)
         if not polynomial.is_irreducible(modulus):
             raise ValueError("its polynomial is reducible")
