@@ -46,7 +46,7 @@ gather() {
 
 plant() {
     mkdir -p "$tree/odd names/empty folder"
-    gather 40000
+    gather 25000
     head -c 9000000 /dev/urandom >"$tree/random.bin"
     truncate -s 64M "$tree/sparse.img"
     printf 'the end' | dd of="$tree/sparse.img" bs=1 seek=67000000 conv=notrunc status=none
