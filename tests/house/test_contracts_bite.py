@@ -37,7 +37,7 @@ LIBRARY_HOMES = {
 }
 
 VIOLATIONS = [
-    (FLOORS, "app.py", "import drorch.cli"),
+    (FLOORS, "app/room.py", "import drorch.cli"),
     (FLOORS, "orchestrator/room.py", "import drorch.app"),
     (FLOORS, "orchestrator/room.py", "from drorch.reporting import room"),
     (FLOORS, "reporting/room.py", "from drorch import orchestrator"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from tests.house.project import PRODUCT, faults, files
 
-MAY_IMPORT_LATE = (PRODUCT / "app.py", PRODUCT / "cli" / "__init__.py")
+MAY_IMPORT_LATE = (PRODUCT / "app" / "__init__.py", PRODUCT / "cli" / "__init__.py")
 
 
 def late_imports(tree: ast.Module) -> Iterator[str]:
