@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from drorch.actions.progress import NoProgress, Progress
 from drorch.errors import IntegrityError
-from drorch.ids import SnapshotId
+from drorch.ids import PackId, SnapshotId
 from drorch.repository.check.contents import ContentCheck
 from drorch.repository.check.damage import BlobStandings, Damage
 from drorch.repository.check.findings import Finding, FindingKind, FindingList, Need, Severity
-from drorch.repository.check.indexes import survey_indexes
+from drorch.repository.check.indexes import IndexSurvey, survey_indexes
 from drorch.repository.check.needs import NeedFinder
 from drorch.repository.check.packs import compare_packs
 from drorch.repository.check.subset import (
@@ -107,6 +107,45 @@ def check(repository: Repository, request: CheckRequest, progress: Progress | No
     Damage is in the report; raises `TargetError` where the target fails, for then nothing was proved.
     """
     progress = progress or NoProgress()
+    structure = _look_at_structure(repository)
+    findings, snapshots, index = structure.findings, structure.listing.snapshots, structure.survey.index
+    chosen = choose(request.read_data, structure.stored)
+    to_read = {pack: size for pack, size in structure.stored.items() if pack in chosen}
+    bytes_to_read = sum(to_read.values())
+    progress.total(len(to_read), bytes_to_read)
+    contents = ContentCheck(repository, findings, structure.damage)
+    contents.run(structure.survey, to_read, lambda size: progress.advance(1, size))
+
+    def saw_tree(known: int) -> None:
+        progress.total(len(to_read) + known, bytes_to_read)
+        progress.advance(1, 0)
+
+    trees = TreeWalk(repository, BlobStandings(index, structure.damage, contents.read.__contains__), findings)
+    trees.walk((item.snapshot.tree for item in snapshots), saw_tree)
+    needs = NeedFinder(repository, index, trees.graph).find(snapshots) if len(findings) else {}
+    return CheckReport(
+        read_data=request.read_data,
+        findings=findings.finished(needs),
+        snapshots=_standings(snapshots, trees.graph, request.read_data),
+        packs=len(structure.stored),
+        packs_read=len(contents.read),
+        bytes_read=contents.bytes_read,
+        trees=len(trees.graph),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """What can be told without reading a pack."""
+
+    listing: SnapshotListing
+    survey: IndexSurvey
+    stored: dict[PackId, int]
+    findings: FindingList
+    damage: Damage
+
+
+def _look_at_structure(repository: Repository) -> _Structure:
     findings, damage = FindingList(), Damage()
     listing = repository.list_snapshots()
     _report_unreadable(listing, findings)
@@ -114,30 +153,7 @@ def check(repository: Repository, request: CheckRequest, progress: Progress | No
     stored = compare_packs(repository, survey, findings, damage)
     survey_keys(repository, findings)
     survey_locks(repository, findings)
-    chosen = choose(request.read_data, stored)
-    to_read = {pack: size for pack, size in stored.items() if pack in chosen}
-    bytes_to_read = sum(to_read.values())
-    progress.total(len(to_read), bytes_to_read)
-    contents = ContentCheck(repository, findings, damage)
-    contents.run(survey, to_read, lambda size: progress.advance(1, size))
-
-    def saw_tree(known: int) -> None:
-        progress.total(len(to_read) + known, bytes_to_read)
-        progress.advance(1, 0)
-
-    standings = BlobStandings(survey.index, damage, contents.read.__contains__)
-    trees = TreeWalk(repository, standings, findings)
-    trees.walk((item.snapshot.tree for item in listing.snapshots), saw_tree)
-    needs = NeedFinder(repository, survey.index, trees.graph).find(listing.snapshots) if len(findings) else {}
-    return CheckReport(
-        read_data=request.read_data,
-        findings=findings.finished(needs),
-        snapshots=_standings(listing.snapshots, trees.graph, request.read_data),
-        packs=len(stored),
-        packs_read=len(contents.read),
-        bytes_read=contents.bytes_read,
-        trees=len(trees.graph),
-    )
+    return _Structure(listing, survey, stored, findings, damage)
 
 
 def _report_unreadable(listing: SnapshotListing, findings: FindingList) -> None:
