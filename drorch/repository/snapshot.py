@@ -89,11 +89,19 @@ def decode_snapshot(fields: Mapping[str, Any]) -> Snapshot:
             parent=SnapshotId(decode_id(parent)) if parent else None,
             original=SnapshotId(decode_id(original)) if original else None,
             program_version=str(fields.get("program_version") or ""),
-            summary=fields.get("summary") or {},
+            summary=_mapping(fields.get("summary")),
             extra={key: value for key, value in fields.items() if key not in _KNOWN},
         )
     except (KeyError, ValueError, TypeError, AttributeError) as fault:
         raise IntegrityError(f"it is not a snapshot ({fault})") from fault
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError("an object is expected")
+    return value
 
 
 def _texts(values: object) -> tuple[str, ...]:
