@@ -26,8 +26,8 @@ from drorch.units import format_duration, format_size
 @click.command("restore", cls=VerbCommand, exit_with=(*exit_codes.OPENS, RestoreError.exit_code))
 @click.argument("snapshot", metavar="SNAPSHOT[:PATH]")
 @click.option("-t", "--to", "--target", "to", required=True, metavar="DIR", help="Folder to restore into.")
-@click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches; may be repeated.")
-@click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches; may be repeated.")
+@click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches, as in .gitignore.")
+@click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @click.option(
     "--overwrite",
     type=click.Choice(list(Overwrite)),
@@ -45,9 +45,9 @@ from drorch.units import format_duration, format_size
 def command(context: click.Context, /, **options: Any) -> int:
     """Put the files of a snapshot back.
 
-    With a PATH, what that folder holds goes into DIR. Every blob is verified before it is written, files get their
-    names when they are whole, and nothing is ever written outside of DIR. An interrupted restore is taken up again
-    by the same command.
+    With a PATH, what that folder holds goes into DIR; patterns still begin at the root of the snapshot. Every blob
+    is verified before it is written, files get their names when they are whole, and nothing is ever written outside
+    of DIR. An interrupted restore is taken up again by the same command.
     """
     session = Session.of(context)
     output, clock = session.output, SystemClock()
