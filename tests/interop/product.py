@@ -10,9 +10,17 @@ from typing import Any
 
 import pytest
 
+from drorch.repository.keys import ScryptCost
+from drorch.repository.repository import initialize
+from drorch.storage.local import LocalTarget
 from tests.restic import PASSWORD
 
 TIMEOUT_SECONDS = 120.0
+
+
+def make_repository(place: Path, version: int = 2) -> None:
+    """A new repository whose key costs nothing to try: both clients open it in a moment."""
+    initialize(LocalTarget(place), PASSWORD, version=version, cost=ScryptCost(2, 1, 1))
 
 
 def drorch(
