@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from drorch.errors import RepositoryError, UsageError
+from drorch.errors import IntegrityError, RepositoryError, UsageError
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
 
 LATEST = "latest"
@@ -53,12 +53,19 @@ def find_snapshot(repository: Repository, wanted: str, chosen: SnapshotFilter = 
     """The one snapshot meant by an id prefix, or the newest that passes the filter for "latest".
 
     Raises `UsageError` where a prefix fits none or several, `RepositoryError` where there is no latest,
-    and `IntegrityError` where it is damaged.
+    and `IntegrityError` where it is damaged, or where a damaged one may be the newest.
     """
     if wanted != LATEST:
         snapshot_id = repository.find_snapshot_id(wanted)
         return NamedSnapshot(snapshot_id, repository.load_snapshot(snapshot_id))
-    fitting = [item for item in repository.list_snapshots().snapshots if chosen.accepts(item)]
+    listing = repository.list_snapshots()
+    if listing.faults:
+        # An older one must never be taken for the newest in silence.
+        raise IntegrityError(
+            f"{listing.faults[0][1].message}; it may be the latest",
+            hint="To see the others, type: drorch snapshots; then name one by its id.",
+        )
+    fitting = [item for item in listing.snapshots if chosen.accepts(item)]
     if not fitting:
         fits = "holds no snapshot" if chosen == EVERY else "holds no snapshot that fits"
         raise RepositoryError(
