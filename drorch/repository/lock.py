@@ -151,6 +151,7 @@ class Lock:
         self._retry_for = retry_for
         self._clock = clock
         self._id: bytes | None = None
+        self._superseded: list[bytes] = []
         self._renewed = 0.0
         self._guard = threading.Lock()
         self._released = threading.Event()
@@ -178,6 +179,7 @@ class Lock:
             try:
                 if self._id is not None:
                     self._folder.remove(self._id)
+                self._remove_superseded()
             except DrorchError:
                 if fault is None:
                     raise
@@ -229,7 +231,14 @@ class Lock:
                 return
             self._id = self._folder.write(self._exclusive)
             self._renewed = self._clock.monotonic()
-            self._folder.remove(old)
+            self._superseded.append(old)
+            self._remove_superseded()
+
+    def _remove_superseded(self) -> None:
+        # One that could not be removed is kept in mind: left behind, it would block others long after the run.
+        while self._superseded:
+            self._folder.remove(self._superseded[-1])
+            self._superseded.pop()
 
     def _keep_renewing(self) -> None:
         while not self._released.wait(REFRESH_SECONDS):
@@ -257,7 +266,6 @@ def _hangups_ignored() -> Iterator[None]:
 
 def _decode(lock_id: bytes, fields: Mapping[str, Any]) -> LockFile:
     try:
-        ours = fields.get("drorch")
         return LockFile(
             id=lock_id,
             time=timestamps.parse(fields["time"]),
@@ -265,10 +273,21 @@ def _decode(lock_id: bytes, fields: Mapping[str, Any]) -> LockFile:
             hostname=str(fields.get("hostname") or ""),
             username=str(fields.get("username") or ""),
             pid=int(fields.get("pid") or 0),
-            identity=None if ours is None else ProcessIdentity(**ours),
+            identity=_decode_identity(fields.get("drorch")),
         )
-    except (KeyError, ValueError, TypeError) as fault:
+    except (KeyError, ValueError, TypeError, AttributeError) as fault:
         raise RepositoryLocked(f"lock {lock_id.hex()[:16]} cannot be understood", hint=_UNLOCK_ALL) from fault
+
+
+def _decode_identity(fields: Mapping[str, Any] | None) -> ProcessIdentity | None:
+    if fields is None:
+        return None
+    identity = ProcessIdentity(**fields)
+    texts = (identity.machine, identity.boot, identity.namespace)
+    numbers = (identity.pid, identity.started)
+    if not all(type(text) is str for text in texts) or not all(type(number) is int for number in numbers):
+        raise TypeError("its process is not named as processes are")
+    return identity
 
 
 def _process_exists(pid: int) -> bool:
