@@ -114,3 +114,10 @@ def test_what_the_snapshot_says_of_itself(place: Path) -> None:
     assert snapshot["time"].startswith("2026-01-0")
     assert snapshot["program_version"].startswith("drorch ")
     assert snapshot.get("uid", 0) == os.getuid()
+
+
+@pytest.mark.parametrize(("setting", "smaller"), [("off", False), ("auto", True), ("max", True)])
+def test_data_is_compressed_as_asked(place: Path, setting: str, smaller: bool) -> None:
+    (place / "src" / "text").write_text("the same line again\n" * 1000)
+    summary = drorch_lines("backup", "src/text", "-r", "r", "--compression", setting, "--workers", "0", cwd=place)[-1]
+    assert (summary["data_added_packed"] < 10_000) == smaller

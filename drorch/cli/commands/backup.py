@@ -73,7 +73,11 @@ def _flag(*names: str, text: str) -> Callable[[Callable[..., Any]], Callable[...
 @click.option("--min-bytes", type=Size(), default=0, metavar="SIZE", help="Refuse fewer bytes.")
 @_repeated("--expect-mount", metavar="PATH", text="Refuse unless a file system is mounted here.")
 @click.option(
-    "--compression", type=click.Choice(list(Compression)), default=Compression.AUTO, help="How much to compress data."
+    "--compression",
+    type=click.Choice([setting.value for setting in Compression]),
+    default=Compression.AUTO.value,
+    show_default=True,
+    help="How much to compress data.",
 )
 @click.option(
     "--workers", "--read-concurrency", type=click.IntRange(min=0), metavar="N", help="Processes that read and pack."

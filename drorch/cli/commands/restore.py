@@ -30,8 +30,8 @@ from drorch.units import format_duration, format_size
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @click.option(
     "--overwrite",
-    type=click.Choice(list(Overwrite)),
-    default=Overwrite.ALWAYS,
+    type=click.Choice([choice.value for choice in Overwrite]),
+    default=Overwrite.ALWAYS.value,
     show_default=True,
     help="What becomes of files that are there.",
 )
