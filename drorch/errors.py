@@ -5,7 +5,7 @@ Foreign exceptions are translated into these once, at the edge of the room that 
 Exit codes 0, 1, 3, 10, 11, 12 and 130 mean what they mean in restic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -48,6 +48,16 @@ class DrorchError(Exception):
         self.message = message
         self.hint = hint
         self.context = dict(context or {})
+
+
+class ConfigError(DrorchError):
+    """The configuration cannot be used: all its faults at once, each with the file, line and column it is at."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str | None = None, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 class RepositoryError(DrorchError):
@@ -141,6 +151,25 @@ class RestoreError(DrorchError):
     """Something could not be put back."""
 
     exit_code = 40
+
+
+class CatalogError(DrorchError):
+    """The catalog cannot be opened, read or written."""
+
+    exit_code = 60
+
+
+class CatalogError(DrorchError):
+    """What happened cannot be read from, or written to, the catalog."""
+
+    exit_code = 60
+
+
+class JobBusy(DrorchError):
+    """The job is being run already."""
+
+    exit_code = 61
+    retryable = True
 
 
 class UsageError(DrorchError):

@@ -12,6 +12,7 @@ from tests.house.project import ROOT
 
 PROMISED = {
     "DrorchError": 1,
+    "ConfigError": 4,
     "RepositoryMissing": 10,
     "RepositoryLocked": 11,
     "WrongPassword": 12,
@@ -25,6 +26,9 @@ PROMISED = {
     "DumpFailed": 31,
     "SourceSuspicious": 32,
     "RestoreError": 40,
+    "CatalogError": 60,
+    "CatalogError": 60,
+    "JobBusy": 61,
     "SecretMissing": 62,
     "UsageError": 64,
 }
