@@ -58,7 +58,7 @@ class Channel:
         """The next object. Raises `WorkerDied` when the other end is gone."""
         try:
             return self._connection.recv()
-        except (EOFError, ConnectionResetError) as fault:
+        except (EOFError, OSError) as fault:
             raise WorkerDied("a worker process ended unexpectedly") from fault
 
     def receive_descriptor(self) -> int:
@@ -107,8 +107,9 @@ def start_worker(entry: str, *, descriptors: Sequence[int] = ()) -> Worker:
     `descriptors` stay open in the worker under their own numbers. Raises `ChildFailed`.
     """
     ours, theirs = socket.socketpair()
+    # -P: nothing is imported from the folder drorch happens to be started in.
     command = [
-        sys.executable, "-c", "from drorch.process import run_as_worker; run_as_worker()",
+        sys.executable, "-P", "-c", "from drorch.process import run_as_worker; run_as_worker()",
         entry, str(theirs.fileno()),
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -258,8 +259,22 @@ def is_gone(identity: ProcessIdentity) -> bool:
     """
     ours = own_identity()
     if ours.boot == identity.boot:
-        return ours.namespace == identity.namespace and _start_of(identity.pid) != identity.started
+        return ours.namespace == identity.namespace and _has_ended(identity)
     return bool(ours.machine) and ours.machine == identity.machine
+
+
+def _has_ended(identity: ProcessIdentity) -> bool:
+    started = _start_of(identity.pid)
+    if started is not None:
+        return started != identity.started
+    # /proc may hide the processes of others (hidepid); signal 0 reaches nobody and tells of them all the same.
+    try:
+        os.kill(identity.pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
 
 
 def _first_line(path: Path) -> str:
