@@ -82,11 +82,13 @@ class PackFetch:
 class FetchPlan:
     """Which packs are read for a set of blobs, in the order in which they were first wanted.
 
-    `missing` lists the blobs that no index file knows. `index` is where other copies are looked up.
+    `missing` lists the blobs that no index file knows; `requests` and `bytes_to_fetch` are what it will cost if nothing
+    is damaged. `index` is where other copies are looked up.
     """
 
     packs: tuple[PackFetch, ...]
     missing: tuple[tuple[BlobId, BlobType], ...]
+    requests: int
     bytes_to_fetch: int
     index: Index = field(repr=False, compare=False)
 
@@ -109,8 +111,8 @@ def plan_fetch(index: Index, wanted: Iterable[tuple[BlobId | TreeId, BlobType]],
         record = _RECORD.pack(blob.offset, blob.length, blob.uncompressed_length, is_tree, blob.id)
         records.setdefault(locations[0].pack, bytearray()).extend(record)
     packs = tuple(PackFetch(pack, gap, _sorted_once(gathered)) for pack, gathered in records.items())
-    total = sum(part.length for pack in packs for part in pack.ranges)
-    return FetchPlan(packs, tuple(missing), total, index)
+    lengths = [part.length for pack in packs for part in pack.ranges]
+    return FetchPlan(packs, tuple(missing), len(lengths), sum(lengths), index)
 
 
 def _sorted_once(records: bytearray) -> bytes:
@@ -131,7 +133,8 @@ def fetch(
         failed(blob_id, IntegrityError(f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index"))
     reading = _Reading(repository, plan.index, deliver, failed)
     ranges = (part for pack in plan.packs for part in pack.ranges)
-    work_through(ranges, reading.read, workers or repository.target.properties.connections)
+    workers = workers or repository.target.properties.connections
+    work_through(ranges, reading.read, max(1, min(workers, plan.requests)))
 
 
 class _Reading:

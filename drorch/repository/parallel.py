@@ -14,8 +14,12 @@ def work_through(items: Iterable[Item], work: Callable[[Item, Stopped], None], w
     """Call `work` on every item, on so many threads; items are drawn one at a time, when a thread is free.
 
     What `work` or the items raise is raised here once all threads have ended. `work` may ask its second argument
-    whether another thread has failed, and then return early.
+    whether another thread has failed, and then return early. One worker is the calling thread itself.
     """
+    if workers == 1:
+        for item in items:
+            work(item, _never)
+        return
     stream = iter(items)
     drawing = threading.Lock()
     stopped = threading.Event()
@@ -39,3 +43,7 @@ def work_through(items: Iterable[Item], work: Callable[[Item, Stopped], None], w
                 worker.result()
         finally:
             stopped.set()
+
+
+def _never() -> bool:
+    return False
