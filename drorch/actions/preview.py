@@ -8,10 +8,9 @@ from enum import StrEnum
 
 from drorch.errors import Problem
 from drorch.ids import TreeId
-from drorch.repository.pipeline.assembly import NOTHING, Previous
 from drorch.repository.pipeline.changes import ChangeRules, is_unchanged
 from drorch.repository.pipeline.entries import Entry, Source
-from drorch.repository.pipeline.walk import previous_folder
+from drorch.repository.pipeline.previous import NOTHING, Previous, previous_folder
 from drorch.repository.repository import Repository
 
 

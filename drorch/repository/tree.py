@@ -1,7 +1,8 @@
 """Tree blobs: the nodes of one folder. docs/FORMAT.md, "Trees"."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -28,13 +29,20 @@ def decode_tree(blob: bytes) -> Tree:
 
     Raises `IntegrityError` where the blob is no tree.
     """
+    return Tree(tuple(map(decode_node, decode_fields(blob))))
+
+
+def decode_fields(blob: bytes) -> Sequence[Mapping[str, Any]]:
+    """The nodes in the blob of a tree as bare JSON objects. Raises `IntegrityError` where the blob is no tree."""
     try:
         nodes = orjson.loads(blob)["nodes"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as fault:
         raise IntegrityError("a tree is not JSON with nodes") from fault
-    if nodes is not None and not isinstance(nodes, list):
-        raise IntegrityError("the nodes of a tree are not a list")
-    return Tree(tuple(map(decode_node, nodes or ())))
+    if nodes is None:
+        return []
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+        raise IntegrityError("the nodes of a tree are not a list of objects")
+    return nodes
 
 
 def encode_tree(encoded_nodes: Iterable[str]) -> bytes:

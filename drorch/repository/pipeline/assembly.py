@@ -4,28 +4,17 @@ A folder's tree is stored once it has been walked and every node in it is known;
 its parent. Where nothing in a folder changed, the tree of the parent snapshot is used again, unwritten.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from drorch.ids import TreeId
-from drorch.repository.node import Node, encode_node
+from drorch.repository.node import encode_node
 from drorch.repository.pack import BlobType
+from drorch.repository.pipeline.previous import Previous, StoredNode
 from drorch.repository.tree import encode_tree
 from drorch.repository.writer import Writer
 
-Child = str | Node | None
+Child = str | StoredNode | None
 """What is known of a child: its JSON, or the very node of the parent snapshot; None where it was left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """A folder as the parent snapshot has it."""
-
-    tree: TreeId | None
-    nodes: Mapping[bytes, Node]
-
-
-NOTHING = Previous(None, {})
 
 
 class Folder:
@@ -85,9 +74,9 @@ class Assembly:
         if (
             previous.tree is not None
             and len(children) == len(previous.nodes)
-            and all(isinstance(child, Node) and previous.nodes.get(child.name) is child for child in children)
+            and all(isinstance(child, StoredNode) for child in children)
             and self._writer.knows(previous.tree, BlobType.TREE)
         ):
             return previous.tree
-        encoded = (encode_node(child) if isinstance(child, Node) else child for child in children)
+        encoded = (encode_node(child.node) if isinstance(child, StoredNode) else child for child in children)
         return self._writer.save_tree(encode_tree(encoded))

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from drorch.errors import IntegrityError, Problem
+from drorch.errors import Problem
 from drorch.ids import TreeId
 from drorch.repository.node import Node, encode_node
 from drorch.repository.pack import BlobType
-from drorch.repository.pipeline.assembly import NOTHING, Assembly, Child, Folder, Previous
+from drorch.repository.pipeline.assembly import Assembly, Child, Folder
 from drorch.repository.pipeline.changes import ChangeRules, as_seen, is_unchanged
 from drorch.repository.pipeline.crew import Crew, default_workers
 from drorch.repository.pipeline.entries import Entry, Source, Stat
 from drorch.repository.pipeline.filework import build_node, describe
 from drorch.repository.pipeline.messages import FileResult, FileTask
-from drorch.repository.repository import Repository
+from drorch.repository.pipeline.previous import NOTHING, StoredNode, previous_folder
 from drorch.repository.writer import Writer
 
 
@@ -77,16 +77,6 @@ def store_tree(
     """
     with Crew(writer, source.reader, options.workers) as crew:
         return _Walk(writer, crew, options.rules, progress).through(source, parent)
-
-
-def previous_folder(repository: Repository, tree: TreeId | None) -> Previous:
-    """A folder of the parent snapshot. One that cannot be read is as good as none: its files are read anew."""
-    if tree is None:
-        return NOTHING
-    try:
-        return Previous(tree, {node.name: node for node in repository.load_tree(tree)})
-    except IntegrityError:
-        return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +141,9 @@ class _Walk:
         old = folder.previous.nodes.get(entry.name)
         if old is not None and old.type != "dir":
             old = None
-        unchanged = old is not None and is_unchanged(old, entry.stat, self._rules)
-        known = as_seen(old, entry.stat) if old is not None and unchanged else None
-        base = (
-            known
-            or self._node(entry)
-            or build_node(entry.name, entry.stat, _NoDetails(), with_atime=self._rules.with_atime)
-        )
+        seen = as_seen(old, entry.stat) if old is not None and is_unchanged(old, entry.stat, self._rules) else None
+        known = seen if isinstance(seen, StoredNode) else None
+        base = known.node if known is not None else self._node_of_folder(entry)
         counts = self._counts
 
         def as_child(tree: TreeId) -> Child:
@@ -173,13 +159,15 @@ class _Walk:
         previous = previous_folder(self._writer.repository, old.subtree) if old is not None else NOTHING
         return Folder(folder, previous, as_child)
 
+    def _node_of_folder(self, entry: Entry) -> Node:
+        gone = build_node(entry.name, entry.stat, _NoDetails(), with_atime=self._rules.with_atime)
+        return self._node(entry) or gone
+
     def _visit(self, folder: Folder, entry: Entry) -> None:
         stat = entry.stat
         old = folder.previous.nodes.get(entry.name)
         if not posix.S_ISREG(stat.st_mode):
-            # Read again even where nothing changed: other clients lose targets and xattrs of symlinks.
-            node = self._node(entry)
-            self._assembly.fill(folder, folder.reserve(), old if node == old else node and encode_node(node))
+            self._assembly.fill(folder, folder.reserve(), self._special(old, entry))
             return
         ambiguous = self._is_ambiguous(stat.st_dev, stat.st_ino, stat.st_nlink)
         if old is not None and not entry.streamed and not ambiguous and self._is_unchanged(old, stat):
@@ -189,10 +177,20 @@ class _Walk:
         else:
             self._order(_Ordered(folder, folder.reserve(), entry.path, old is not None), entry, ambiguous)
 
-    def _is_unchanged(self, old: Node, stat: Stat) -> bool:
-        return is_unchanged(old, stat, self._rules) and all(
-            self._writer.knows(blob, BlobType.DATA) for blob in old.content or ()
-        )
+    def _special(self, old: StoredNode | None, entry: Entry) -> Child:
+        # Read again even where nothing changed: other clients lose targets and xattrs of symlinks.
+        node = self._node(entry)
+        if node is None or (old is not None and old.type == node.type and old.node == node):
+            return old if node is not None else None
+        return encode_node(node)
+
+    def _is_unchanged(self, old: StoredNode, stat: Stat) -> bool:
+        try:
+            return is_unchanged(old, stat, self._rules) and all(
+                self._writer.knows(blob, BlobType.DATA) for blob in old.content
+            )
+        except (ValueError, TypeError):
+            return False
 
     def _order(self, ordered: _Ordered, entry: Entry, ambiguous: bool) -> None:
         stat = entry.stat
