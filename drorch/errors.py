@@ -159,12 +159,6 @@ class CatalogError(DrorchError):
     exit_code = 60
 
 
-class CatalogError(DrorchError):
-    """What happened cannot be read from, or written to, the catalog."""
-
-    exit_code = 60
-
-
 class JobBusy(DrorchError):
     """The job is being run already."""
 

@@ -22,7 +22,6 @@ MEANINGS = {
     51: "a drill failed",
     52: "an objective was missed",
     60: "the catalog cannot be opened, read or written",
-    60: "the catalog cannot be read or written",
     61: "the job is being run already",
     62: "a password is missing, or its file can be read by everyone",
     64: "the command line does not make sense",

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from drorch.app import Access, PasswordOrigin
+from drorch.app.access import Access, PasswordOrigin
 from drorch.cli.global_options import given
 from drorch.cli.output.writer import Output
 from drorch.errors import SecretMissing, UsageError

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from drorch.app import Access, PasswordOrigin, initialize, open_target, opened
+from drorch.app.access import Access, PasswordOrigin, open_target, opened
+from drorch.app.upkeep import initialize
 from drorch.errors import RepositoryError, SecretMissing, TargetDenied, UsageError
 from drorch.process import ChildFailed
 from drorch.repository.layout import FileKind

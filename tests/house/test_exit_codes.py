@@ -27,7 +27,6 @@ PROMISED = {
     "SourceSuspicious": 32,
     "RestoreError": 40,
     "CatalogError": 60,
-    "CatalogError": 60,
     "JobBusy": 61,
     "SecretMissing": 62,
     "UsageError": 64,

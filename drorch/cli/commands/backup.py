@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from drorch import app
 from drorch.actions.preview import Fate, Preview
+from drorch.app import backup as app_backup
+from drorch.app.backup import BackupOutcome, BackupSpec, Excluded, StreamSpec
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.escaping import visible_name
@@ -111,13 +112,13 @@ def _content(name: str) -> bytes:
         raise UsageError(f"{name} cannot be read: {fault.strerror}", hint="Give a file you can read.") from fault
 
 
-def _spec(options: dict[str, Any], lists: Sequence[FileList]) -> app.BackupSpec:
+def _spec(options: dict[str, Any], lists: Sequence[FileList]) -> BackupSpec:
     stream = _stream(options, lists)
     targets = tuple(map(os.fsencode, options["paths"])) + tuple(target for one in lists for target in one.targets)
     if stream is None and not targets:
         raise UsageError("there is nothing to back up", hint="Name a file or a folder.")
     patterns = [pattern for name in options["exclude_file"] for pattern in patterns_of_file(_content(name))]
-    return app.BackupSpec(
+    return BackupSpec(
         selection=Selection(
             targets=() if stream else targets,
             excludes=(*options["exclude"], *patterns),
@@ -145,21 +146,21 @@ def _spec(options: dict[str, Any], lists: Sequence[FileList]) -> app.BackupSpec:
     )
 
 
-def _stream(options: dict[str, Any], lists: Sequence[FileList]) -> app.StreamSpec | None:
+def _stream(options: dict[str, Any], lists: Sequence[FileList]) -> StreamSpec | None:
     if not (options["stdin"] or options["stdin_from_command"]):
         return None
     if lists or (options["stdin"] and (options["stdin_from_command"] or options["paths"])):
         raise UsageError("a stream is backed up alone", hint="Give paths, or --stdin, or --stdin-from-command.")
     if options["stdin_from_command"]:
-        return app.StreamSpec(options["stdin_filename"], argv=options["paths"])
-    return app.StreamSpec(options["stdin_filename"], stream=sys.stdin.buffer)
+        return StreamSpec(options["stdin_filename"], argv=options["paths"])
+    return StreamSpec(options["stdin_filename"], stream=sys.stdin.buffer)
 
 
-def _back_up(session: Session, spec: app.BackupSpec, problems: Sequence[Problem]) -> int:
+def _back_up(session: Session, spec: BackupSpec, problems: Sequence[Problem]) -> int:
     output, clock = session.output, SystemClock()
     started = clock.monotonic()
     with showing(output, "backup", terminal=session.terminal) as progress:
-        done = app.back_up(session.access(), spec, progress)
+        done = app_backup.back_up(session.access(), spec, progress)
     found = (*problems, *done.result.problems)
     for problem in found:
         output.problem(problem, during="backup")
@@ -167,7 +168,7 @@ def _back_up(session: Session, spec: app.BackupSpec, problems: Sequence[Problem]
     return Outcome.SOURCE_INCOMPLETE if found else Outcome.OK
 
 
-def _report(output: Output, done: app.BackupOutcome, seconds: float) -> None:
+def _report(output: Output, done: BackupOutcome, seconds: float) -> None:
     summary: dict[str, Any] = dict(done.result.summary)
     snapshot_id = done.result.id.hex()
     if output.json:
@@ -188,18 +189,18 @@ def _report(output: Output, done: app.BackupOutcome, seconds: float) -> None:
     output.line(f"snapshot {snapshot_id[:SHORT_HEX]} saved")
 
 
-def _preview(session: Session, spec: app.BackupSpec, problems: Sequence[Problem]) -> int:
+def _preview(session: Session, spec: BackupSpec, problems: Sequence[Problem]) -> int:
     output = session.output
     counts = dict.fromkeys(Fate, 0)
     size = 0
     failed = bool(problems)
     for problem in problems:
         output.problem(problem, during="backup")
-    for item in app.preview_backup(session.access(), spec):
+    for item in app_backup.preview_backup(session.access(), spec):
         if isinstance(item, Problem):
             failed = True
             output.problem(item, during="backup")
-        elif isinstance(item, app.Excluded):
+        elif isinstance(item, Excluded):
             _show(output, "excluded", item.path, item.reason)
         else:
             counts[item.fate] += not item.is_folder

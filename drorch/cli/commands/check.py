@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from drorch import app
 from drorch.actions.check import (
     CheckReport,
     CheckRequest,
@@ -17,6 +16,7 @@ from drorch.actions.check import (
     Severity,
     parse_subset,
 )
+from drorch.app import upkeep as app_upkeep
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
@@ -50,7 +50,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     session = Session.of(context)
     request = CheckRequest(_part(options))
     with showing(session.output, "check", terminal=session.terminal) as progress:
-        report = app.check(session.access(), request, progress)
+        report = app_upkeep.check(session.access(), request, progress)
     for finding in report.findings:
         _tell(session.output, finding)
     _sum_up(session.output, report)

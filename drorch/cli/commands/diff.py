@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from drorch import app
 from drorch.actions.difference import Side
 from drorch.actions.snapshots import parse_reference
+from drorch.app import reading as app_reading
+from drorch.app.reading import Differences
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.escaping import visible_name
@@ -28,7 +29,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     session = Session.of(context)
     output = session.output
     old, new = parse_reference(options["old"]), parse_reference(options["new"])
-    with app.differences(session.access(), old, new, metadata=options["metadata"]) as found:
+    with app_reading.differences(session.access(), old, new, metadata=options["metadata"]) as found:
         for change in found.changes:
             if output.json:
                 path = change.path.decode("utf-8", "surrogateescape")
@@ -38,7 +39,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         _sum_up(output, found)
 
 
-def _sum_up(output: Output, found: app.Differences) -> None:
+def _sum_up(output: Output, found: Differences) -> None:
     totals = found.comparison.totals
     if output.json:
         output.message(

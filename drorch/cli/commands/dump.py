@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from drorch import app
+from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options, reference_with
 from drorch.cli.global_options import VerbCommand
@@ -28,5 +28,5 @@ def command(context: click.Context, /, **options: Any) -> None:
     reference = reference_with(options["snapshot"], options["path"])
     if out.isatty() and not session.values.get("quiet"):
         raise UsageError("standard output is a terminal", hint="Send it into a file or a pipe: drorch dump ... > FILE")
-    app.dump(session.access(), reference, chosen(options), out)
+    app_reading.dump(session.access(), reference, chosen(options), out)
     out.flush()

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from drorch import app
+from drorch.app import upkeep as app_upkeep
+from drorch.app.access import Access, PasswordOrigin
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.session import Session
@@ -27,7 +28,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     session = Session.of(context)
     access = session.access(new=True)
     like = _model(options, access)
-    made = app.initialize(access, version=int(options["repository_version"]), like=like)
+    made = app_upkeep.initialize(access, version=int(options["repository_version"]), like=like)
     if session.output.json:
         session.output.message({"message_type": "initialized", "id": made.id, "repository": made.place})
     else:
@@ -35,11 +36,11 @@ def command(context: click.Context, /, **options: Any) -> None:
         session.output.note("Keep its password safe: without it, nothing in the repository can be read.")
 
 
-def _model(options: dict[str, Any], access: app.Access) -> app.Access | None:
+def _model(options: dict[str, Any], access: Access) -> Access | None:
     if options["like"] is None:
         return None
     file, by_command = options["like_password_file"], options["like_password_command"]
     if file is None and by_command is None:
-        return app.Access(options["like"], access.password, lock=False)
-    origin = app.PasswordOrigin(file=Path(file) if file else None, command=by_command)
-    return app.Access(options["like"], origin, lock=False)
+        return Access(options["like"], access.password, lock=False)
+    origin = PasswordOrigin(file=Path(file) if file else None, command=by_command)
+    return Access(options["like"], origin, lock=False)

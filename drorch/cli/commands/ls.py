@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from drorch import app
+from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options, reference_with
 from drorch.cli.global_options import VerbCommand
@@ -30,7 +30,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     output = session.output
     reference = reference_with(options["snapshot"], options["path"])
     recursive = options["recursive"] or reference.path == b"/"
-    with app.files(session.access(), reference, chosen(options), recursive=recursive) as found:
+    with app_reading.files(session.access(), reference, chosen(options), recursive=recursive) as found:
         if output.json:
             output.message({**snapshot_record(found.named), "message_type": "snapshot", "struct_type": "snapshot"})
         else:

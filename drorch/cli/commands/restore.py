@@ -5,11 +5,12 @@ from typing import Any
 
 import click
 
-from drorch import app
 from drorch.actions.restore.execution import RestoreResult
 from drorch.actions.restore.plan import RestorePlan
 from drorch.actions.restore.request import Overwrite, RestoreRequest
 from drorch.actions.snapshots import parse_reference
+from drorch.app import restore as app_restore
+from drorch.app.restore import RestoreSpec
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
 from drorch.cli.global_options import VerbCommand
@@ -52,7 +53,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     session = Session.of(context)
     output, clock = session.output, SystemClock()
     started = clock.monotonic()
-    with app.planned_restore(session.access(), _spec(options)) as planned:
+    with app_restore.planned_restore(session.access(), _spec(options)) as planned:
         snapshot_id = planned.named.id.hex()
         if options["dry_run"]:
             _show_plan(output, planned.plan, snapshot_id)
@@ -64,8 +65,8 @@ def command(context: click.Context, /, **options: Any) -> int:
     return failed
 
 
-def _spec(options: dict[str, Any]) -> app.RestoreSpec:
-    return app.RestoreSpec(
+def _spec(options: dict[str, Any]) -> RestoreSpec:
+    return RestoreSpec(
         reference=parse_reference(options["snapshot"]),
         destination=Path(options["to"]),
         request=RestoreRequest(

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from drorch import app
+from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
 from drorch.cli.global_options import VerbCommand
@@ -27,7 +27,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     The oldest comes first. SNAPSHOT is an id, its beginning, or latest.
     """
     session = Session.of(context)
-    found = app.snapshots(session.access(), chosen(options), ids=options["ids"], latest=int(options["latest"] or 0))
+    found = app_reading.snapshots(
+        session.access(), chosen(options), ids=options["ids"], latest=int(options["latest"] or 0)
+    )
     output = session.output
     if output.json:
         output.message([snapshot_record(item) for item in found.snapshots])

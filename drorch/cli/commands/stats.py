@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from drorch import app
 from drorch.actions.stats import Stats, StatsMode
+from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
 from drorch.cli.global_options import VerbCommand
@@ -32,7 +32,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     session = Session.of(context)
     mode = StatsMode(options["mode"])
-    found = app.statistics(session.access(), mode, chosen(options), ids=options["ids"])
+    found = app_reading.statistics(session.access(), mode, chosen(options), ids=options["ids"])
     if session.output.json:
         session.output.message(_record(found, mode))
         return

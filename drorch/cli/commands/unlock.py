@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from drorch import app
+from drorch.app import upkeep as app_upkeep
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.session import Session
@@ -19,7 +19,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     A writer is gone when its process does not exist on this host, or when it has not renewed its lock for 30 minutes.
     """
     session = Session.of(context)
-    result = app.unlock(session.access(), remove_all=options["remove_all"])
+    result = app_upkeep.unlock(session.access(), remove_all=options["remove_all"])
     if session.output.json:
         kept = [lock.describe() for lock in result.kept]
         session.output.message({"message_type": "unlocked", "removed": result.removed, "kept": kept})
