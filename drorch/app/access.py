@@ -3,12 +3,12 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from drorch.errors import SecretMissing, UsageError
+from drorch.errors import SecretMissing, TargetError, UsageError
 from drorch.process import output_of
 from drorch.repository.repository import Repository
 from drorch.secrets import decode_password, read_password_file
@@ -17,6 +17,7 @@ from drorch.storage.readonly import ReadOnlyTarget
 from drorch.storage.target import Target
 
 _PASSWORD_COMMAND_SECONDS = 60.0
+_ABANDONED_SECONDS = 3600.0
 _SCHEME = re.compile(r"(local|sftp|s3|rest|b2|azure|gs|swift|rclone):(.*)", re.DOTALL)
 
 
@@ -92,3 +93,13 @@ def opened(access: Access, *, lock: bool = True) -> Iterator[Repository]:
         if lock and access.lock:
             stack.enter_context(repository.shared_lock(access.retry_lock))
         yield repository
+
+
+def remove_abandoned(repository: Repository) -> None:
+    """Remove what killed writers left half-written on a local target, an hour after they last touched it.
+
+    Where that is not allowed, it stays: it is in nobody's way.
+    """
+    if isinstance(repository.target, LocalTarget):
+        with suppress(TargetError):
+            repository.target.remove_abandoned(_ABANDONED_SECONDS, repository.clock.now())

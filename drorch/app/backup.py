@@ -14,7 +14,7 @@ from drorch.actions import snapshots as choosing
 from drorch.actions.backup import BackupRequest, BackupResult, Label
 from drorch.actions.preview import Preview
 from drorch.actions.progress import Progress
-from drorch.app.access import Access, opened
+from drorch.app.access import Access, opened, remove_abandoned
 from drorch.clock import Clock
 from drorch.errors import Problem, SourceSuspicious, UsageError
 from drorch.repository.compression import Compression
@@ -81,6 +81,7 @@ def back_up(access: Access, spec: BackupSpec, progress: Progress) -> BackupOutco
     if spec.stream is None:
         guard.inspect(spec.selection.targets)
     with opened(access, lock=False) as repository:
+        remove_abandoned(repository)
         clock = repository.clock
         files = FilesSource(spec.selection) if spec.stream is None else None
         source = files or _stream_source(spec.stream, clock)
