@@ -35,11 +35,12 @@ class SavedPack:
 
 
 class Crafted:
-    """A repository in the making."""
+    """A repository in the making: a new one, or one that exists and is to get more."""
 
-    def __init__(self, target: Target | None = None) -> None:
-        self.target = target or MemoryTarget()
-        self.repository = initialize(self.target, PASSWORD, cost=CHEAP, clock=FakeClock())
+    def __init__(self, target: Target | None = None, existing: Repository | None = None) -> None:
+        fresh = existing or initialize(target or MemoryTarget(), PASSWORD, cost=CHEAP, clock=FakeClock())
+        self.repository = fresh
+        self.target = fresh.target
 
     def pack(self, *blobs: Plain) -> SavedPack:
         """Save a pack; nothing indexes it yet."""
