@@ -267,7 +267,6 @@ def _save_box(repository: Repository, content: bytes) -> bytes:
         *({**asdict(own_identity()), "machine": machine} for machine in (["m"], None)),
         *({**asdict(own_identity()), "boot": boot} for boot in (7, None)),
     ],
-    ids=repr,
 )
 def test_an_identity_that_is_none_proves_nothing(repository: Repository, identity: Any) -> None:
     left = leave_lock(repository, hostname=socket.gethostname(), drorch=identity)
