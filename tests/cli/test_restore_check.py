@@ -60,7 +60,7 @@ def test_restore_of_a_folder_goes_into_the_destination(place: Path) -> None:
 
 
 def test_restore_chooses_overwrites_and_deletes_as_it_is_told(place: Path) -> None:
-    drorch("-r", "r", "restore", "latest:/src", "-t", "out", "-i", "/src/a", cwd=place)
+    drorch("-r", "r", "restore", "latest:/src", "-t", "out", "-i", "/a", cwd=place)
     assert list(_contents(place / "out")) == ["a"]
     (place / "out" / "a").write_text("mine\n")
     (place / "out" / "extra").write_text("mine too\n")

@@ -128,7 +128,7 @@ class _Files:
                 self._complete_without_content(number, file)
                 continue
             for wanted in file.wanted:
-                self._places.setdefault(file.content[wanted], []).append((number, file.offsets[wanted]))
+                self._places.setdefault(file.content[wanted], []).append((number, wanted))
                 if len(self._places) >= _WINDOW_BLOBS:
                     self._fetch()
         self._fetch()
@@ -152,12 +152,15 @@ class _Files:
         self._executor.progress.advance(1, file.metadata.size)
 
     def _deliver(self, blob: BlobId, plaintext: bytes) -> None:
-        for number, offset in self._places[blob]:
+        for number, wanted in self._places[blob]:
             file = self._files[number]
-            if self._is_written_whole(file):
+            start, end = file.offsets[wanted], file.offsets[wanted + 1]
+            if len(plaintext) != end - start:
+                self._fail_in(number, f"data blob {blob.hex()[:16]} is not as long as the index says")
+            elif self._is_written_whole(file):
                 self._done(number, self._destination.write_file(file.path, (plaintext,), file.metadata))
             else:
-                self._write_region(number, offset, plaintext)
+                self._write_region(number, start, plaintext)
 
     def _write_region(self, number: int, offset: int, plaintext: bytes) -> None:
         file = self._files[number]
@@ -211,9 +214,12 @@ class _Files:
 
     def _fail(self, blob: BlobId, fault: IntegrityError) -> None:
         for number, _ in self._places[blob]:
-            file = self._files[number]
-            if self._is_written_whole(file) or self._one_less(number, failed=True):
-                self._executor.report(file.path, f"not restored: {fault.message}")
+            self._fail_in(number, fault.message)
+
+    def _fail_in(self, number: int, why: str) -> None:
+        file = self._files[number]
+        if self._is_written_whole(file) or self._one_less(number, failed=True):
+            self._executor.report(file.path, f"not restored: {why}")
 
     @staticmethod
     def _is_written_whole(file: PlannedFile) -> bool:

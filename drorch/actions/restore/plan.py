@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from drorch.actions.restore.choice import Chooser, Chosen
+from drorch.actions.restore.choice import Chooser, Chosen, Patterns
+from drorch.actions.restore.extras import ExtrasFinder
 from drorch.actions.restore.request import RestoreRequest
-from drorch.actions.restore.survey import Content, Survey, Way
-from drorch.errors import Problem
+from drorch.actions.restore.survey import Content, FolderPlace, Survey, Way
+from drorch.errors import Problem, UsageError
 from drorch.ids import BlobId, TreeId
 from drorch.repository.fetch import FetchPlan, plan_fetch
 from drorch.repository.index import Index
-from drorch.repository.node import Node, NodeType, is_safe_name, permissions
+from drorch.repository.node import Node, NodeType, permissions
 from drorch.repository.pack import BlobType
 from drorch.repository.repository import Repository
 from drorch.sources.files.destination import Destination
@@ -71,49 +73,72 @@ def plan_restore(
 ) -> RestorePlan:
     """Plan to restore a snapshot with this root tree. Reads trees and the destination; changes nothing.
 
-    `destination` is None where there is none yet. Raises `UsageError` for a path that is not in the snapshot, and
-    `IntegrityError` where a tree cannot be read.
+    `destination` is None where there is none yet. Raises `UsageError` for a path that is not in the snapshot, for
+    patterns that include nothing, and for deleting whatever a whole machine has beside the snapshot;
+    `IntegrityError` where the first tree cannot be read. Other damaged trees are problems of the plan.
     """
-    planner = _Planner(repository.index, request, Survey(destination, request.overwrite))
-    chooser = Chooser(repository, request)
+    if request.delete and not (request.include or request.exclude) and _is_root(destination):
+        raise UsageError(
+            "deleting all of / that is not in the snapshot would take this machine down",
+            hint="Say with --include or --exclude what --delete is about.",
+        )
+    patterns, survey = Patterns(request), Survey(destination, request.overwrite)
+    planner = _Planner(repository.index, survey, keep_names=request.delete)
+    chooser = Chooser(repository, request, patterns)
     for chosen in chooser.choose(root):
         planner.take(chosen)
-    planner.leave_out_empty_ways()
+    if request.include and not planner.took_any:
+        raise UsageError(
+            f"nothing in this snapshot matches {', '.join(map(repr, request.include))}",
+            hint="To see what it holds, type: drorch ls SNAPSHOT",
+        )
     if request.delete:
-        planner.find_extras((), chooser.root_names)
+        planner.find_extras(ExtrasFinder(survey, patterns), chooser.root_names, included=patterns.include_all)
     return planner.plan()
 
 
+def _is_root(destination: Destination | None) -> bool:
+    status, root = destination.existing(()) if destination is not None else None, Path("/").stat()
+    return status is not None and (status.st_dev, status.st_ino) == (root.st_dev, root.st_ino)
+
+
 class _Planner:
-    def __init__(self, index: Index, request: RestoreRequest, survey: Survey) -> None:
+    def __init__(self, index: Index, survey: Survey, *, keep_names: bool) -> None:
         self._index = index
-        self._request = request
         self._survey = survey
+        self._keep_names = keep_names
         self._folders: list[PlannedNode] = []
         self._ways: dict[RelativePath, Chosen] = {}
-        self._names: dict[RelativePath, frozenset[bytes]] = {}
+        self._entered: list[Chosen] = []
         self._files: list[PlannedFile] = []
         self._specials: list[PlannedNode] = []
         self._links: list[PlannedLink] = []
         self._linked: dict[tuple[int, int, tuple[BlobId, ...]], int] = {}
-        self._refused: set[RelativePath] = set()
+        self._shut: set[RelativePath] = set()
         self._extras: list[Extra] = []
         self._problems: list[Problem] = []
         self._skipped = 0
 
+    @property
+    def took_any(self) -> bool:
+        """Whether anything was asked for, be it restored, left alone or beyond repair."""
+        return bool(self._folders or self._files or self._specials or self._links or self._problems or self._skipped)
+
     def take(self, chosen: Chosen) -> None:
+        """Plan what becomes of one node; folders come before what they hold."""
         path, node = chosen.path, chosen.node
-        if path[:-1] in self._refused:
-            self._refused.add(path)
-        elif not is_safe_name(node.name):
-            self._refused.add(path)
-            self._problem(path, "its name leads out of its folder; refused")
+        if path[:-1] in self._shut:
+            self._shut.add(path)
+        elif chosen.fault:
+            self._problem(path, chosen.fault)
         elif node.type == NodeType.DIR:
             self._take_folder(chosen)
-        elif node.type not in _RESTORABLE or (node.type == NodeType.FILE and node.content is None):
-            self._problem(path, f"a node of type {node.type!r} without content cannot be restored")
-        elif self._survey.leaves_alone(path, node):
+        elif node.type == NodeType.SOCKET or self._survey.leaves_alone(path, node):
             self._skipped += 1
+        elif node.type not in _RESTORABLE:
+            self._problem(path, f"a node of type {node.type!r:.40} cannot be restored")
+        elif node.type == NodeType.FILE and node.content is None and node.size:
+            self._problem(path, "the snapshot does not hold its content")
         else:
             self._settle_ways(path)
             if node.type == NodeType.FILE:
@@ -124,6 +149,14 @@ class _Planner:
     def _take_folder(self, chosen: Chosen) -> None:
         if chosen.node.subtree is None:
             self._problem(chosen.path, "a folder without a tree cannot be restored")
+            return
+        place = self._survey.enter(chosen.path, chosen.node)
+        if place is not FolderPlace.FREE:
+            self._shut.add(chosen.path)
+            if place is FolderPlace.LEFT_ALONE:
+                self._skipped += 1
+            else:
+                self._problem(chosen.path, "what it holds cannot be seen, so it is left alone with all below it")
         elif chosen.on_the_way:
             self._ways[chosen.path] = chosen
         else:
@@ -138,12 +171,8 @@ class _Planner:
 
     def _add_folder(self, chosen: Chosen) -> None:
         self._folders.append(PlannedNode(chosen.path, metadata_of(chosen.node)))
-        if not chosen.on_the_way:
-            self._names[chosen.path] = chosen.names
-
-    def leave_out_empty_ways(self) -> None:
-        """Forget folders passed on the way to nothing."""
-        self._ways.clear()
+        if self._keep_names:
+            self._entered.append(chosen)
 
     def _take_file(self, path: RelativePath, node: Node) -> None:
         content = node.content or ()
@@ -168,11 +197,15 @@ class _Planner:
         locations = self._index.locations(blob, BlobType.DATA)
         return locations[0].blob.plaintext_length if locations else None
 
-    def find_extras(self, root: RelativePath, names: frozenset[bytes]) -> None:
-        """Find what the restored folders hold at the destination and the snapshot does not."""
-        folders = self._names if self._request.include else {root: names, **self._names}
-        for path, kept in folders.items():
-            self._extras.extend(self._survey.extras(path, kept))
+    def find_extras(self, finder: ExtrasFinder, root_names: frozenset[bytes] | None, *, included: bool) -> None:
+        """Find what the restored folders hold at the destination and the snapshot does not.
+
+        `root_names` and `included` are about the destination itself, where a folder is restored.
+        """
+        if root_names is not None:
+            self._extras.extend(finder.find((), root_names, included=included))
+        for folder in self._entered:
+            self._extras.extend(finder.find(folder.path, folder.names, included=not folder.on_the_way))
 
     def _problem(self, path: RelativePath, message: str) -> None:
         self._problems.append(Problem(shown(path), message))

@@ -1,6 +1,7 @@
 """What the destination holds already, compared with what is to be restored. Looks only; changes nothing."""
 
 import hashlib
+import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,25 +63,58 @@ class There:
 _NOTHING = There(Way.NEW)
 
 
+class FolderPlace(StrEnum):
+    """What a folder finds in its place: nothing that stays or a folder; what is left alone; what cannot be seen."""
+
+    FREE = "free"
+    LEFT_ALONE = "left alone"
+    HIDDEN = "hidden"
+
+
 class Survey:
-    """Answers what is there. Without a destination, nothing is."""
+    """Answers what is there. Without a destination, nothing is; nor is there anything in folders still to be made.
+
+    Asked about a folder (`enter`) before it is asked about what is in it.
+    """
 
     def __init__(self, destination: Destination | None, overwrite: Overwrite) -> None:
         self._destination = destination
         self._overwrite = overwrite
+        self._keeps = overwrite in (Overwrite.NEVER, Overwrite.IF_NEWER)
+        self._to_be_made: set[RelativePath] = set()
+
+    def enter(self, path: RelativePath, node: Node) -> FolderPlace:
+        """Look at the place of a folder."""
+        destination = self._at(path)
+        if destination is None:
+            self._to_be_made.add(path)
+            return FolderPlace.FREE
+        present = destination.existing(path)
+        if present is None or not stat.S_ISDIR(present.st_mode):
+            self._to_be_made.add(path)
+            return FolderPlace.LEFT_ALONE if self._stays(present, node) else FolderPlace.FREE
+        if _is_closed(present):
+            self._to_be_made.add(path)
+            return FolderPlace.HIDDEN if self._keeps else FolderPlace.FREE
+        return FolderPlace.FREE
 
     def leaves_alone(self, path: RelativePath, node: Node) -> bool:
         """Whether the operator wants what is there to stay as it is."""
-        if self._destination is None or self._overwrite not in (Overwrite.NEVER, Overwrite.IF_NEWER):
-            return False
-        present = self._destination.existing(path)
-        if present is None:
+        destination = self._at(path) if self._keeps else None
+        return destination is not None and self._stays(destination.existing(path), node)
+
+    def _at(self, path: RelativePath) -> Destination | None:
+        """The destination where it may hold something by this path."""
+        return None if path[:-1] in self._to_be_made else self._destination
+
+    def _stays(self, present: os.stat_result | None, node: Node) -> bool:
+        if present is None or not self._keeps:
             return False
         return self._overwrite is Overwrite.NEVER or present.st_mtime_ns >= node.mtime
 
     def of(self, path: RelativePath, metadata: Metadata, content: Content) -> There:
         """What of this file needs not be fetched, and how it is completed."""
-        destination = self._destination
+        destination = self._at(path)
         if destination is None:
             return _NOTHING
         present = destination.existing(path)
@@ -90,29 +124,27 @@ class Survey:
         if self._overwrite is Overwrite.IF_CHANGED and same_size and present.st_mtime_ns == metadata.mtime_ns:
             # A file of several names may have one outside: it is placed anew, never changed.
             return There(Way.THERE, frozenset(range(len(content.blobs)))) if alone else _NOTHING
-        if alone and same_size:
-            right = self._right_in(destination.read_back(path), content)
-            if len(right) == len(content.blobs):
-                return There(Way.THERE, right)
-        partly = self._updatable(destination, path, metadata, content)
+        large = content.size >= REGIONS_FROM_BYTES
+        right = self._right_in(destination.peek(path), content) if alone and (same_size or large) else frozenset()
+        if alone and same_size and len(right) == len(content.blobs):
+            return There(Way.THERE, right)
+        updatable = large and self._is_updatable(destination, path, metadata)
+        partly = There(Way.IN_PLACE, right) if updatable else _NOTHING
         left = self._resumable(destination, path, content)
         return max(partly, left, key=lambda there: len(there.right))
 
-    def _updatable(self, destination: Destination, path: RelativePath, metadata: Metadata, content: Content) -> There:
-        file = destination.open_in_place(path, metadata) if content.size >= REGIONS_FROM_BYTES else None
+    @staticmethod
+    def _is_updatable(destination: Destination, path: RelativePath, metadata: Metadata) -> bool:
+        file = destination.open_in_place(path, metadata)
         if file is None:
-            return _NOTHING
-        right = self._right_in(file, content)
-        file.park()
-        return There(Way.IN_PLACE, right)
+            return False
+        file.abandon()
+        return True
 
     def _resumable(self, destination: Destination, path: RelativePath, content: Content) -> There:
-        file = destination.open_partial(path, content.size) if content.size >= REGIONS_FROM_BYTES else None
-        if file is None:
-            return _NOTHING
-        right = self._right_in(file, content)
-        file.park()
-        return There(Way.RESUMED, right)
+        # Only read: an unfinished restore's file must outlast a dry run.
+        file = destination.peek(path, partial=True) if content.size >= REGIONS_FROM_BYTES else None
+        return _NOTHING if file is None else There(Way.RESUMED, self._right_in(file, content))
 
     @staticmethod
     def _right_in(file: Regions | None, content: Content) -> frozenset[int]:
@@ -130,3 +162,8 @@ class Survey:
     def extras(self, path: RelativePath, keep: frozenset[bytes]) -> Sequence[Extra]:
         """What a folder holds beside these names."""
         return () if self._destination is None else self._destination.extras(path, keep)
+
+
+def _is_closed(folder: os.stat_result) -> bool:
+    """Whether this user's own folder does not let him in; a restore opens it while it works in it."""
+    return os.geteuid() != 0 and folder.st_uid == os.geteuid() and not folder.st_mode & stat.S_IXUSR

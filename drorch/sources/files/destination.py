@@ -118,6 +118,19 @@ class Destination:
             self._faults.node(path, "not read back", fault)
             return None
 
+    def peek(self, path: RelativePath, *, partial: bool = False) -> ReadBack | None:
+        """A regular file to compare with what is to come, or with `partial` what an interrupted restore left of it.
+
+        None where there is none that can be read: what is to come will tell, so nothing is reported or changed.
+        """
+        try:
+            folder = self._placer.folder(path)
+            content = open_content(folder, partial_name(path[-1]) if partial else path[-1])
+            return content if not partial or is_own_partial(content.status) else None
+        except NODE_FAULTS as fault:
+            self._faults.end_if_fatal(fault)
+            return None
+
     def make_dir(self, path: RelativePath, metadata: Metadata | None) -> bool:
         """Make a folder, or take the one that is there; anything else by its name is removed.
 

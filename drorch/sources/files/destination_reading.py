@@ -26,7 +26,12 @@ class ReadBack:
     @property
     def size(self) -> int:
         """Bytes it has now. Raises `OSError`."""
-        return os.fstat(self._handle).st_size
+        return self.status.st_size
+
+    @property
+    def status(self) -> os.stat_result:
+        """What it is now. Raises `OSError`."""
+        return os.fstat(self._handle)
 
     def read_at(self, offset: int, length: int) -> bytes:
         """A region; shorter at the end of the file. Raises `OSError`."""
