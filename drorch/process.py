@@ -195,7 +195,8 @@ def streaming(argv: Sequence[str], *, stop_timeout: float = 10.0) -> Iterator["S
     try:
         yield StreamingChild(argv[0], child, stop_timeout)
     finally:
-        if child.poll() is None:
+        # Not polled: an unreaped leader keeps its process group, so that children it left behind are killed, too.
+        if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()

@@ -261,7 +261,6 @@ def test_leaving_early_kills_the_command_with_its_children() -> None:
     assert wait_until_gone(grandchild)
 
 
-@pytest.mark.xfail(reason="streaming() leaves the children of a command that has ended by itself", strict=True)
 def test_leaving_early_kills_the_children_of_a_command_that_has_ended_itself() -> None:
     with pytest.raises(KeyError), streaming(["sh", "-c", "sleep 600 & echo $$ $!"]) as child:
         command, grandchild = map(int, child.output.readline().split())

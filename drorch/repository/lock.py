@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from drorch.clock import Clock
-from drorch.errors import DrorchError, IntegrityError, ObjectMissing, RepositoryLocked
+from drorch.errors import DrorchError, IntegrityError, ObjectMissing, RepositoryLocked, TargetDenied
 from drorch.process import ProcessIdentity, is_gone, own_identity
 from drorch.repository import timestamps
 from drorch.repository.gojson import encode
@@ -129,7 +129,9 @@ class LockFolder:
             if lock.id == own:
                 continue
             if lock.is_provably_gone():
-                self.remove(lock.id)
+                # Where removing is denied and the lock is in nobody's way, it stays.
+                with contextlib.suppress(TargetDenied):
+                    self.remove(lock.id)
             elif exclusive or lock.exclusive:
                 found.append(lock)
         return found
