@@ -1,10 +1,18 @@
-"""How secrets are read: by reference, and only from places that others cannot read."""
+"""How secrets are read: by reference, and only from places that others cannot read.
+
+Promise: a reference holds no secret, so it may be shown; what `read` gives is in no error, whatever fails.
+"""
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.errors import SecretMissing
+from drorch.process import output_of
+
+COMMAND_SECONDS = 60.0
+"""How long a command may take to print a secret."""
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -41,3 +49,93 @@ def read_password_file(path: Path) -> str:
     if not password:
         raise SecretMissing(f"password file {path} is empty", hint=f"Write the password into {path}.")
     return password
+
+
+@dataclass(frozen=True, slots=True)
+class FileSecret:
+    """A secret kept in a file that only its owner and its group can read."""
+
+    path: Path
+
+    def read(self) -> str:
+        """The secret. Raises `SecretMissing`."""
+        return read_password_file(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvSecret:
+    """A secret kept in a variable of the environment."""
+
+    name: str
+
+    def read(self) -> str:
+        """The secret. Raises `SecretMissing`."""
+        secret = os.environ.get(self.name, "")
+        if not secret:
+            raise SecretMissing(f"environment variable {self.name} is not set", hint=f"Set {self.name}.")
+        return secret
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSecret:
+    """A secret that a command prints; it is started as it is written, never through a shell."""
+
+    argv: tuple[str, ...]
+
+    def read(self) -> str:
+        """The secret. Raises `SecretMissing` where the command prints none, `ChildFailed` where it fails."""
+        secret = decode_password(output_of(self.argv, timeout=COMMAND_SECONDS))
+        if not secret:
+            raise SecretMissing(f"command {self.argv[0]} printed no secret", hint="Run it by hand and see.")
+        return secret
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialSecret:
+    """A secret that systemd hands to the service: a file in $CREDENTIALS_DIRECTORY, systemd.exec(5)."""
+
+    name: str
+
+    def read(self) -> str:
+        """The secret. Raises `SecretMissing`."""
+        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+        if not folder:
+            raise SecretMissing(
+                f"credential {self.name} is known to the service only",
+                hint=f"Type: systemd-run -P -p LoadCredential={self.name}:FILE drorch ...",
+            )
+        try:
+            secret = decode_password((Path(folder) / self.name).read_bytes())
+        except OSError as fault:
+            raise SecretMissing(
+                f"credential {self.name}: {fault.strerror}", hint=f"Add LoadCredential={self.name}:FILE to the unit."
+            ) from fault
+        if not secret:
+            raise SecretMissing(f"credential {self.name} is empty", hint="Write the secret into its file.")
+        return secret
+
+
+SecretRef = FileSecret | EnvSecret | CommandSecret | CredentialSecret
+"""Where a secret is; the secret itself is read when it is used and kept nowhere."""
+
+
+def described(reference: SecretRef) -> dict[str, str | list[str]]:
+    """A reference as it is written in a configuration, for instance {"env": "REPO_PASSWORD"}."""
+    match reference:
+        case FileSecret(path):
+            return {"file": str(path)}
+        case EnvSecret(name):
+            return {"env": name}
+        case CommandSecret(argv):
+            return {"command": list(argv)}
+        case CredentialSecret(name):
+            return {"credential": name}
+
+
+def is_exposed(path: Path) -> bool:
+    """Whether everyone can read this file; False where there is none, or where that cannot be told."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & stat.S_IROTH)

@@ -1,6 +1,7 @@
 """Human units, in both directions: bytes, durations, shares."""
 
 import re
+from datetime import timedelta
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -30,6 +31,45 @@ def format_size(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{value:.3f} {unit}"
         value /= 1024
     raise AssertionError("unreachable")
+
+
+_SPAN = re.compile("".join(rf"(?:(\d+)\s*{unit}\s*)?" for unit in "ywdhms"))
+_SPAN_SECONDS = (("y", 365 * 86400), ("w", 7 * 86400), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def parse_duration(text: str) -> timedelta:
+    """The span meant by "90s", "1h30m" or "2w": years of 365 days, weeks, days, hours, minutes, seconds.
+
+    Raises `ValueError` on anything else.
+    """
+    match = _SPAN.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise ValueError(f'"{text}" is not a duration; write for instance 4h or 1h30m')
+    counts = (int(group or 0) for group in match.groups())
+    try:
+        return timedelta(seconds=sum(count * size for count, (_, size) in zip(counts, _SPAN_SECONDS, strict=True)))
+    except OverflowError:
+        raise ValueError(f'"{text}" is too long a duration') from None
+
+
+def duration_text(span: timedelta) -> str:
+    """A span of whole seconds as `parse_duration` reads it: "26h", "1h30m", "14d"; "0s" for none."""
+    rest = int(span.total_seconds())
+    for unit, size in _SPAN_SECONDS[2:]:
+        if rest and rest % size == 0:
+            return f"{rest // size}{unit}"
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+def size_text(count: int) -> str:
+    """Bytes as `parse_size` reads them, exactly: "10 MiB", "1500 B"."""
+    for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if count and count % size == 0:
+            return f"{count // size} {unit}"
+    return f"{count} B"
 
 
 def format_duration(seconds: float) -> str:

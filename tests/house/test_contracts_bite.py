@@ -21,6 +21,8 @@ LIBRARY_HOMES = {
     "sqlalchemy": "catalog",
     "alembic": "catalog",
     "pydantic": "config",
+    "tree_sitter": "config",
+    "tree_sitter_toml": "config",
     "click": "cli",
     "rich": "cli",
     "jinja2": "reporting",
