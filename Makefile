@@ -31,5 +31,6 @@ format: ## put the code in order
 bench: setup ## side by side with restic and borg
 	$(BIN)/python -m benchmarks
 
-docs: setup ## write docs/CLI.md and docs/EXIT-CODES.md anew
+docs: setup ## write the generated pages and the example configuration anew
 	$(BIN)/python -m drorch.cli.reference docs
+	$(BIN)/python -m drorch.config.reference .

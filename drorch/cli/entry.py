@@ -75,7 +75,10 @@ def _report(error: BaseException, arguments: list[str]) -> int:
 
 
 def _wording(fault: Fault, *, json: bool) -> str:
-    return json_text(fault.fields) if json else visible(fault.line)
+    if json:
+        return json_text(fault.fields)
+    lines = [f"{problem.subject}: {problem.message}" for problem in fault.problems]
+    return "\n".join(map(visible, (*lines, fault.line)))
 
 
 def _forget_unwritten_output() -> None:

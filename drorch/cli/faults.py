@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from drorch.errors import DrorchError, Outcome
+from drorch.errors import ConfigError, DrorchError, Outcome, Problem
 
 BUG = 1
 
@@ -27,10 +27,11 @@ class Fault:
     code: int
     message: str
     hint: str = ""
+    problems: tuple[Problem, ...] = ()
 
     @property
     def line(self) -> str:
-        """The fault on one line, hint included."""
+        """The fault on one line, hint included. What it consists of, its `problems`, is told before."""
         if not self.hint:
             return f"drorch: {self.message}"
         hint = self.hint[:1].upper() + self.hint[1:]
@@ -39,13 +40,16 @@ class Fault:
     @property
     def fields(self) -> dict[str, object]:
         """The fault as restic writes it with --json, and the hint."""
-        return {"message_type": "exit_error", "code": self.code, "message": self.message, "hint": self.hint}
+        said = {"message_type": "exit_error", "code": self.code, "message": self.message, "hint": self.hint}
+        listed = [{"item": problem.subject, "message": problem.message} for problem in self.problems]
+        return {**said, "problems": listed} if listed else said
 
 
 def fault_of(error: BaseException) -> Fault:
     """What is said about an exception that ended a command."""
     if isinstance(error, DrorchError):
-        return Fault(int(error.exit_code), error.message, error.hint or "")
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        return Fault(int(error.exit_code), error.message, error.hint or "", problems)
     if isinstance(error, click.ClickException):
         return _usage_fault(error)
     if isinstance(error, Interrupted):

@@ -3,14 +3,16 @@
 `python -m drorch.cli.reference FOLDER` writes both into a folder.
 """
 
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from drorch.cli import exit_codes
 from drorch.cli.global_options import GLOBAL_TITLE, VerbCommand
+from drorch.cli.groups import VerbGroup
 from drorch.cli.root import SECTIONS, VERBS, root
 
 _NOTE = "Written by `make docs` from the commands themselves; do not edit by hand."
@@ -73,12 +75,26 @@ def _verb(parent: click.Context, verb: str) -> str:
         usage = " ".join(command.collect_usage_pieces(context))
         parts = [
             f"### `drorch {verb}`",
-            (command.help or "").strip(),
+            inspect.cleandoc(command.help or ""),
             f"```\ndrorch {verb} {usage}\n```",
             _options(context, command.own_params),
             f"Exit codes: {exit_codes.describe(command.exit_with)}.",
+            *_sub_verbs(context, command, verb),
         ]
     return "\n\n".join(filter(None, parts))
+
+
+def _sub_verbs(context: click.Context, command: VerbCommand, verb: str) -> Iterator[str]:
+    if not isinstance(command, VerbGroup):
+        return
+    for name, inner in command.commands.items():
+        assert isinstance(inner, VerbCommand)
+        with click.Context(inner, info_name=name, parent=context) as below:
+            usage = " ".join(inner.collect_usage_pieces(below)).replace("[OPTIONS]", "").strip()
+            yield f"#### `drorch {verb} {name}{' ' if usage else ''}{usage}`"
+            yield inspect.cleandoc(inner.help or "")
+            yield _options(below, inner.own_params)
+            yield f"Exit codes: {exit_codes.describe(inner.exit_with)}."
 
 
 def _options(context: click.Context, parameters: Sequence[click.Parameter]) -> str:

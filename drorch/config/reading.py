@@ -1,0 +1,171 @@
+"""A file -> a configuration, or all that is wrong with it."""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drorch.config import schema, settled, syntax, validation
+from drorch.config.configuration import CatalogSpec, Configuration, LocalTargetSpec
+from drorch.config.fields import Surroundings
+from drorch.config.location import User, read_trusted
+from drorch.config.zones import system_zone
+from drorch.errors import ConfigError
+from drorch.model.job import Destination, FilesSpec, Job
+from drorch.model.names import job_name, target_name
+from drorch.model.objective import Objective
+from drorch.model.retention import Retention
+from drorch.model.schedule import Schedule, parse_schedule
+from drorch.secrets import CommandSecret, CredentialSecret, EnvSecret, FileSecret, SecretRef
+
+_SYSTEM_STATE = Path("/var/lib/drorch")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a configuration, and what is asked of those above while reading."""
+
+    user: User = field(default_factory=User.current)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+def load(file: Path, reader: Reader | None = None) -> Configuration:
+    """Read a configuration.
+
+    Raises `ConfigError` with every fault of the file, sorted by line, where it cannot be read, where others may write
+    it, and where it has any fault.
+    """
+    reader = reader or Reader()
+    return parse(read_trusted(file, reader.user), file, reader)
+
+
+def parse(text: str, file: Path, reader: Reader | None = None) -> Configuration:
+    """The configuration in a text; `file` is what faults name. Raises `ConfigError` with every fault."""
+    reader = reader or Reader()
+    tables, faults = validation.check(syntax.parse(text), reader.surroundings)
+    if tables is None:
+        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(
+            f"{file} has {count}",
+            hint="Mend it, then type: drorch config check",
+            problems=[fault.problem(str(file)) for fault in faults],
+        )
+    return _configuration(tables, file, reader)
+
+
+def _configuration(tables: schema.File, file: Path, reader: Reader) -> Configuration:
+    general = tables.drorch
+    said = settled.of(tables)
+    targets = {target_name(name): _target(name, table) for name, table in tables.targets.items()}
+    jobs = {job_name(name): _job(name, table) for name, table in tables.jobs.items()}
+    return Configuration(
+        file=file,
+        state_dir=Path(general.state_dir) if general.state_dir else default_state_dir(reader),
+        zone=ZoneInfo(general.timezone) if general.timezone else system_zone(reader.environment),
+        host=general.host or socket.gethostname(),
+        catalog=None if tables.catalog is None else _catalog(tables.catalog),
+        targets=targets,
+        jobs=jobs,
+        digest=hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest(),
+        settled=said,
+        warnings=tuple(_warnings(targets, jobs)),
+    )
+
+
+def default_state_dir(reader: Reader) -> Path:
+    """Where state is kept where the configuration does not say."""
+    if reader.user.is_root:
+        return _SYSTEM_STATE
+    base = reader.environment.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "drorch"
+
+
+def _secret(table: schema.SecretTable) -> SecretRef:
+    if table.file is not None:
+        return FileSecret(Path(table.file))
+    if table.env is not None:
+        return EnvSecret(table.env)
+    if table.command is not None:
+        return CommandSecret(tuple(table.command))
+    assert table.credential is not None
+    return CredentialSecret(table.credential)
+
+
+def _catalog(table: schema.CatalogTable) -> CatalogSpec:
+    return CatalogSpec(table.url, None if table.password is None else _secret(table.password))
+
+
+def _target(name: str, table: schema.LocalTargetTable) -> LocalTargetSpec:
+    return LocalTargetSpec(target_name(name), Path(table.path), _secret(table.password))
+
+
+def _job(name: str, table: schema.JobTable) -> Job:
+    destinations = []
+    for target in table.targets:
+        there = table.on.get(target, schema.OnTable())
+        destinations.append(
+            Destination(
+                target_name(target),
+                _schedule(there.schedule or table.schedule),
+                _retention(there.retention or table.retention),
+            )
+        )
+    objectives = table.objectives or schema.ObjectivesTable()
+    return Job(
+        name=job_name(name),
+        source=_files(table.source),
+        destinations=tuple(destinations),
+        objective=Objective(objectives.rpo, objectives.rto),
+        tags=tuple(table.tags),
+        compression=table.compression,
+        enabled=table.enabled,
+    )
+
+
+def _schedule(text: str | None) -> Schedule | None:
+    return None if text is None else parse_schedule(text)
+
+
+def _retention(table: schema.RetentionTable | None) -> Retention | None:
+    return None if table is None else Retention(**table.model_dump(exclude_none=True))
+
+
+def _files(table: schema.FilesTable) -> FilesSpec:
+    return FilesSpec(
+        paths=tuple(table.paths),
+        exclude=tuple(table.exclude),
+        iexclude=tuple(table.iexclude),
+        exclude_file=tuple(table.exclude_file),
+        exclude_if_present=tuple(table.exclude_if_present),
+        exclude_caches=table.exclude_caches,
+        exclude_larger_than=table.exclude_larger_than,
+        one_file_system=table.one_file_system,
+        min_files=table.min_files,
+        min_bytes=table.min_bytes,
+        expect_mount=tuple(table.expect_mount),
+        allow_empty=table.allow_empty,
+    )
+
+
+def _warnings(targets: Mapping[Any, LocalTargetSpec], jobs: Mapping[Any, Job]) -> list[str]:
+    used = {target for job in jobs.values() for target in job.targets}
+    found = [f"no job uses target {name}" for name in targets if name not in used]
+    places: dict[Path, str] = {}
+    for name, target in targets.items():
+        first = places.setdefault(Path(os.path.normpath(target.path)), name)
+        if first != name:
+            found.append(f"targets {first} and {name} are the same place")
+    for job in jobs.values():
+        found.extend(
+            f"job {job.name} saves {path}, in which its own target {target} lies, unless it is excluded"
+            for target in job.targets
+            for path in job.source.paths
+            if PurePosixPath(os.path.normpath(targets[target].path)).is_relative_to(os.path.normpath(path))
+        )
+    return found

@@ -1,0 +1,221 @@
+"""Which keys there are, what may be written for each, and what it is there for.
+
+The one declaration: the reader, the JSON Schema and docs/CONFIGURATION.md all come from here. A key exists from the
+day it is honoured.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from drorch.config.fields import (
+    AbsolutePath,
+    Count,
+    DatabaseUrl,
+    Duration,
+    HostName,
+    Marker,
+    Name,
+    Pattern,
+    ScheduleText,
+    Size,
+    Tag,
+    Unique,
+    Word,
+    ZoneName,
+    kind_of,
+    one_of,
+    wrong,
+)
+
+_REFERENCE_KEYS = ("file", "env", "command", "credential")
+_REFERENCE_RULE = 'write { file = "/path/to/it" }, { env = "NAME" }, { command = ["..."] } or { credential = "NAME" }'
+
+
+class Table(BaseModel):
+    """A table of the configuration: strict, and closed to unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SecretTable(Table):
+    """Where a secret is; exactly one of the keys. A secret itself is never written into a configuration."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    file: AbsolutePath | None = Field(default=None, description="A file that holds it; not readable by everyone.")
+    env: Word | None = Field(default=None, description="A variable of drorch's environment that holds it.")
+    command: Annotated[list[Word], Field(min_length=1)] | None = Field(
+        default=None, description="A command that prints it: a list of words, started without a shell."
+    )
+    credential: Word | None = Field(default=None, description="A credential that systemd hands to the service.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one_reference(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise wrong(f"{kind_of(value)} stands where a reference to a secret is wanted; {_REFERENCE_RULE}")
+        said = [key for key in _REFERENCE_KEYS if key in value]
+        if len(said) > 1:
+            raise wrong(f"a secret is in one place, not in {' and '.join(said)}; leave one of them")
+        if not said and not value:
+            raise wrong(f"this does not say where the secret is; {_REFERENCE_RULE}")
+        return value
+
+
+class GeneralTable(Table):
+    """What holds for all jobs."""
+
+    state_dir: AbsolutePath | None = Field(
+        default=None,
+        description="Folder of the catalog, caches and evidence. Default: /var/lib/drorch for root, "
+        "$XDG_STATE_HOME/drorch or ~/.local/state/drorch for others.",
+    )
+    timezone: ZoneName | None = Field(
+        default=None,
+        description="Time zone in which schedules are read. Default: the system's.",
+        examples=["Europe/Berlin"],
+    )
+    host: HostName | None = Field(default=None, description="Host that snapshots name. Default: the host's own name.")
+
+
+class CatalogTable(Table):
+    """Where it is kept what happened. Without this table: in SQLite files in `state_dir`."""
+
+    url: DatabaseUrl = Field(
+        description="A PostgreSQL database, without the password.", examples=["postgresql://drorch@db1/drorch"]
+    )
+    password: SecretTable | None = Field(default=None, description="Its password.")
+
+
+class LocalTargetTable(Table):
+    """A target in a folder of this machine."""
+
+    type: Literal["local"] = Field(description="What kind of place it is.")
+    path: AbsolutePath = Field(description="Folder that holds the repository.")
+    password: SecretTable = Field(description="Password of the repository.")
+
+
+class FilesTable(Table):
+    """Files and folders of this machine."""
+
+    type: Literal["files"] = Field(description="What kind of source it is.")
+    paths: Annotated[list[AbsolutePath], Field(min_length=1), Unique] = Field(description="What is saved.")
+    exclude: list[Pattern] = Field(default=[], description="Patterns of what is left out, as in .gitignore.")
+    iexclude: list[Pattern] = Field(default=[], description="The same, ignoring case.")
+    exclude_file: list[AbsolutePath] = Field(default=[], description="Files with such patterns, one a line.")
+    exclude_if_present: list[Marker] = Field(
+        default=[], description="Leave out what is in a folder that holds this file; NAME or NAME:HEADER."
+    )
+    exclude_caches: bool = Field(default=False, description="Leave out what is in folders marked with CACHEDIR.TAG.")
+    exclude_larger_than: Size | None = Field(default=None, description="Leave out files larger than this.")
+    one_file_system: bool = Field(default=False, description="Stay on the file systems of the paths.")
+    min_files: Annotated[int, Field(ge=0)] = Field(default=0, description="Fewer files than this are no snapshot.")
+    min_bytes: Size = Field(default=0, description="Fewer bytes than this are no snapshot.")
+    expect_mount: list[AbsolutePath] = Field(default=[], description="Refuse unless a file system is mounted here.")
+    allow_empty: bool = Field(default=False, description="Accept a source that is empty, missing or not mounted.")
+
+
+class RetentionTable(Table):
+    """Which snapshots are kept: those that any of the rules keeps."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    last: Count | None = Field(default=None, description="The newest so many.")
+    hourly: Count | None = Field(
+        default=None, description="The newest of each of the last so many hours that have one."
+    )
+    daily: Count | None = Field(default=None, description="The newest of each of so many days.")
+    weekly: Count | None = Field(default=None, description="The newest of each of so many ISO weeks.")
+    monthly: Count | None = Field(default=None, description="The newest of each of so many months.")
+    yearly: Count | None = Field(default=None, description="The newest of each of so many years.")
+    within: Duration | None = Field(default=None, description="All within this span before the newest.")
+    within_hourly: Duration | None = Field(default=None, description="The newest of each hour within this span.")
+    within_daily: Duration | None = Field(default=None, description="The newest of each day within this span.")
+    within_weekly: Duration | None = Field(default=None, description="The newest of each week within this span.")
+    within_monthly: Duration | None = Field(default=None, description="The newest of each month within this span.")
+    within_yearly: Duration | None = Field(default=None, description="The newest of each year within this span.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_something(cls, value: object) -> object:
+        if value == {}:
+            raise wrong("this retention keeps nothing; write for instance { daily = 14 }, or leave retention out")
+        return value
+
+
+class ObjectivesTable(Table):
+    """What was promised to those who need the data."""
+
+    rpo: Duration | None = Field(default=None, description="The greatest age the newest snapshot may have.")
+    rto: Duration | None = Field(default=None, description="The longest a recovery may take.")
+
+
+class OnTable(Table):
+    """What is different on one of a job's targets. What is said here replaces what the job says."""
+
+    schedule: ScheduleText | None = Field(default=None, description="When the job runs for this target.")
+    retention: RetentionTable | None = Field(default=None, description="What is kept on this target.")
+
+
+SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable}
+TARGET_KINDS: dict[str, type[Table]] = {"local": LocalTargetTable}
+
+SourceTable = Annotated[FilesTable, BeforeValidator(one_of(SOURCE_KINDS, thing="source"))]
+TargetTable = Annotated[LocalTargetTable, BeforeValidator(one_of(TARGET_KINDS, thing="target"))]
+
+
+class JobTable(Table):
+    """A source, the targets it is saved to, when, and what is kept."""
+
+    source: SourceTable = Field(description="What is read out.")
+    targets: Annotated[list[str], Field(min_length=1), Unique] = Field(
+        description="Names of targets: saved to the first that answers, copied to the rest."
+    )
+    schedule: ScheduleText | None = Field(
+        default=None,
+        description='Cron, or "every 4h", or "@daily". Without it the job runs by hand only.',
+        examples=["30 2 * * *", "every 4h"],
+    )
+    retention: RetentionTable | None = Field(default=None, description="What is kept. Without it: everything.")
+    objectives: ObjectivesTable | None = Field(default=None, description="What was promised.")
+    on: dict[str, OnTable] = Field(default={}, description="By name of a target: what is different there.")
+    tags: Annotated[list[Tag], Unique] = Field(default=[], description="Tags of the snapshots, beside drorch's own.")
+    compression: Literal["auto", "max", "off"] = Field(default="auto", description="How much data is compressed.")
+    enabled: bool = Field(default=True, description="Whether it runs on schedule.")
+
+
+class File(Table):
+    """A whole configuration."""
+
+    drorch: GeneralTable = Field(default=GeneralTable(), description="What holds for all jobs.")
+    catalog: CatalogTable | None = Field(default=None, description="Where it is kept what happened.")
+    targets: dict[Name, TargetTable] = Field(
+        {},
+        description="Places that hold a repository each, by name.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    jobs: dict[Name, JobTable] = Field(
+        default={},
+        description="What is saved where and when, by name.",
+        json_schema_extra={"additionalProperties": False},
+    )
+
+
+class _WithoutNull(GenerateJsonSchema):
+    """TOML has no null: what need not be said is left out."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        return {key: value for key, value in described.items() if key != "default" or value is not None}
+
+
+def json_schema() -> dict[str, Any]:
+    """The configuration as a JSON Schema (draft 2020-12), for editors and other validators."""
+    schema = File.model_json_schema(schema_generator=_WithoutNull)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "drorch jobs.toml"}
