@@ -71,7 +71,7 @@ class Executor:
             skipped=plan.skipped,
             removed=tuple(removed),
             verified=sum(self._is_right(plan.files[number]) for number in placed) if verify else 0,
-            problems=tuple(self.problems),
+            problems=tuple(dict.fromkeys(self.problems)),
         )
 
     def _link(self, plan: RestorePlan, identities: list[Identity | None]) -> None:

@@ -16,7 +16,7 @@ class _Opened:
     """A folder that is extra, being gone through. `whole` until something in it is found that must stay."""
 
     folder: Extra
-    content: Iterator[Extra]
+    content: Iterator[Extra] = field(default_factory=lambda: iter(()))
     whole: bool = True
     removable: list[Extra] = field(default_factory=list)
 
@@ -32,12 +32,14 @@ class ExtrasFinder:
     def find(self, folder: RelativePath, names: frozenset[bytes], *, included: bool) -> Iterator[Extra]:
         """What this folder holds beside `names` and is to go. `included`: all below it is asked for."""
         prefix = _prefix(folder)
-        for extra in self._survey.extras(folder, names):
-            name = text_of(extra.path[-1])
-            if self._patterns.excludes(prefix, name, is_folder=extra.is_dir):
-                continue
-            if not included and not self._patterns.includes(prefix, name, is_folder=extra.is_dir):
-                continue
+
+        def meant(extra: Extra) -> bool:
+            name, is_folder = text_of(extra.path[-1]), extra.is_dir
+            return not self._patterns.excludes(prefix, name, is_folder=is_folder) and (
+                included or self._patterns.includes(prefix, name, is_folder=is_folder)
+            )
+
+        for extra in self._survey.extras(folder, names, meant):
             if extra.is_dir and self._patterns.exclude_any:
                 yield from self._without_excluded(extra)
             else:
@@ -56,15 +58,21 @@ class ExtrasFinder:
                     return removable
                 stack[-1].removable.extend(removable)
                 stack[-1].whole = stack[-1].whole and top.whole
-            elif self._patterns.excludes(_prefix(child.path[:-1]), text_of(child.path[-1]), is_folder=child.is_dir):
-                top.whole = False
             elif child.is_dir:
                 stack.append(self._open(child))
             else:
                 top.removable.append(child)
 
     def _open(self, folder: Extra) -> _Opened:
-        return _Opened(folder, iter(self._survey.extras(folder.path, _NOTHING)))
+        opened, prefix = _Opened(folder), _prefix(folder.path)
+
+        def meant(extra: Extra) -> bool:
+            excluded = self._patterns.excludes(prefix, text_of(extra.path[-1]), is_folder=extra.is_dir)
+            opened.whole = opened.whole and not excluded
+            return not excluded
+
+        opened.content = iter(self._survey.extras(folder.path, _NOTHING, meant))
+        return opened
 
 
 def _prefix(folder: RelativePath) -> str:

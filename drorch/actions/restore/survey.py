@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -159,9 +159,9 @@ class Survey:
                 continue
         return frozenset(right)
 
-    def extras(self, path: RelativePath, keep: frozenset[bytes]) -> Sequence[Extra]:
-        """What a folder holds beside these names."""
-        return () if self._destination is None else self._destination.extras(path, keep)
+    def extras(self, path: RelativePath, keep: frozenset[bytes], meant: Callable[[Extra], bool]) -> Sequence[Extra]:
+        """What is meant of what a folder holds beside these names."""
+        return () if self._destination is None else self._destination.extras(path, keep, meant)
 
 
 def _is_closed(folder: os.stat_result) -> bool:

@@ -36,7 +36,7 @@ from drorch.sources.files.destination_making import (
 from drorch.sources.files.destination_metadata import MetadataSetter
 from drorch.sources.files.destination_reading import ReadBack, describe, open_content, open_regular
 from drorch.sources.files.destination_regions import Buffer
-from drorch.sources.files.destination_removal import Removal
+from drorch.sources.files.destination_removal import Meant, Removal, every
 from drorch.sources.files.placement import (
     NODE_FAULTS,
     DestinationPolicy,
@@ -271,9 +271,9 @@ class Destination:
             return False
         return True
 
-    def extras(self, path: RelativePath, keep: Collection[bytes]) -> list[Extra]:
+    def extras(self, path: RelativePath, keep: Collection[bytes], meant: Meant = every) -> list[Extra]:
         """What the folder holds beside `keep`; see `Removal.extras`."""
-        return self._removal.extras(path, keep)
+        return self._removal.extras(path, keep, meant)
 
     def remove(self, path: RelativePath) -> list[RelativePath]:
         """Remove a name with all below it; see `Removal.remove`."""

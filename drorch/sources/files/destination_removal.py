@@ -6,11 +6,19 @@ extra and removing it are two things, so that a dry run removes nothing. No recu
 
 import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from drorch.sources.files.destination_faults import Faults
 from drorch.sources.files.destination_handles import Folders, Handle, open_listed
 from drorch.sources.files.placement import NODE_FAULTS, PARTIAL_PREFIX, Extra, Refused, RelativePath, partial_name
+
+Meant = Callable[[Extra], bool]
+"""Whether something extra is to be considered at all."""
+
+
+def every(extra: Extra) -> bool:  # noqa: ARG001
+    """All that is extra is meant."""
+    return True
 
 
 class Removal:
@@ -20,8 +28,8 @@ class Removal:
         self._folders = folders
         self._faults = faults
 
-    def extras(self, path: RelativePath, keep: Collection[bytes]) -> list[Extra]:
-        """What the folder holds beside the names in `keep`, ascending. Mount points are reported and left out.
+    def extras(self, path: RelativePath, keep: Collection[bytes], meant: Meant = every) -> list[Extra]:
+        """What is `meant` of what the folder holds beside `keep`, ascending. Mount points are reported and left out.
 
         Partial files of names that are kept are not extra. A folder that does not exist has none.
         """
@@ -37,7 +45,7 @@ class Removal:
         if any(name.startswith(PARTIAL_PREFIX) for name, _ in names):
             kept |= {partial_name(name) for name in keep}
         extras = [Extra((*path, name), is_dir) for name, is_dir in names if name not in kept]
-        return [extra for extra in extras if not (extra.is_dir and self._is_mount(folder, extra.path))]
+        return [one for one in extras if meant(one) and not (one.is_dir and self._is_mount(folder, one.path))]
 
     def remove(self, path: RelativePath) -> list[RelativePath]:
         """Remove a name with all below it; what was removed, contents before their folder.
