@@ -1,0 +1,49 @@
+"""The audit log: who did what, only ever appended to. The tables refuse changes; the chain shows those made anyway."""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from drorch.catalog import rows
+from drorch.catalog.engine import BATCH, reading, writing
+from drorch.catalog.tables import AUDIT
+from drorch.model.audit import NOTHING, AuditEntry, AuditHead, BrokenLink, Deed, first_broken, next_entry
+
+
+class AuditLog:
+    """The chain of entries. Every method raises `CatalogError` where the catalog fails."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def append(self, deed: Deed) -> AuditEntry:
+        """Note what somebody did; it is on disk when this returns."""
+        with writing(self._engine) as connection:
+            entry = next_entry(_head(connection), deed)
+            connection.execute(insert(AUDIT), [rows.of_entry(entry)])
+        return entry
+
+    def head(self) -> AuditHead:
+        """The end of the chain, to be noted elsewhere."""
+        with reading(self._engine) as connection:
+            return _head(connection)
+
+    def entries(self, after: int = 0) -> Iterator[AuditEntry]:
+        """The entries behind number `after`, oldest first, read piece by piece."""
+        while True:
+            with reading(self._engine) as connection:
+                found = connection.execute(select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(BATCH))
+                batch = [rows.to_entry(row) for row in found.mappings()]
+            yield from batch
+            if len(batch) < BATCH:
+                return
+            after = batch[-1].seq
+
+    def verify(self, anchors: Iterable[AuditHead] = ()) -> BrokenLink | None:
+        """The first broken link of the whole log, seen against heads noted elsewhere; None where it is as it was."""
+        return first_broken(self.entries(), anchors)
+
+
+def _head(connection: Connection) -> AuditHead:
+    last = connection.execute(select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)).first()
+    return AuditHead(last.seq, bytes(last.hash)) if last else AuditHead(0, NOTHING)

@@ -1,0 +1,81 @@
+"""Column types that are the same in SQLite and PostgreSQL: instants, text of any bytes, small maps."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+BigKey = BigInteger().with_variant(Integer, "sqlite")
+"""A whole number that may be a SQLite row id."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A point in time, stored as whole microseconds since 1970 UTC: it sorts, and no time zone is lost or guessed."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Microseconds of an instant."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """The instant in UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class AnyText(TypeDecorator[str]):
+    """Text that may hold surrogates (names decoded with surrogateescape) or NUL, stored as the bytes it stands for."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """The bytes a text stands for."""
+        return None if value is None else _encoded(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The text again."""
+        return None if value is None else bytes(value).decode("utf-8", "surrogateescape")
+
+
+class TextMap(TypeDecorator[Mapping[str, str]]):
+    """A small map of texts, stored as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The map as JSON."""
+        return None if value is None else json.dumps(dict(value), sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str] | None:  # noqa: ARG002
+        """The map again."""
+        return None if value is None else {str(key): str(text) for key, text in json.loads(value).items()}
+
+
+class CountMap(TypeDecorator[Mapping[str, int]]):
+    """A small map of counts, stored as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, int] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The map as JSON."""
+        return None if value is None else json.dumps(dict(value), sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, int] | None:  # noqa: ARG002
+        """The map again."""
+        return None if value is None else {str(key): int(count) for key, count in json.loads(value).items()}
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that no byte was decoded to
+        return text.encode("utf-8", "replace")

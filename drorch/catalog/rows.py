@@ -1,0 +1,219 @@
+"""The model's values as rows of catalog.sqlite, and back; and how rows are put where they may be already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, RowMapping, Table, and_, bindparam, insert, select, tuple_, update
+
+from drorch.catalog.record import Stored
+from drorch.errors import Problem
+from drorch.ids import SnapshotId, TreeId
+from drorch.model.audit import AuditEntry, Deed
+from drorch.model.finding import Comment, Finding, FindingKind, FindingState
+from drorch.model.hold import Hold, HoldSubject, Lineage
+from drorch.model.proof import Proof, ProofLevel, Scope
+from drorch.model.reconciliation import SeenSnapshot
+from drorch.model.run import Run, RunKind, RunOutcome, Trigger
+
+Row = Mapping[str, Any]
+
+
+def put(connection: Connection, table: Table, keys: Sequence[str], given: Sequence[Row]) -> None:
+    """Insert rows, or overwrite those whose keys are there. Called under the write lock: none comes between."""
+    wanted = [tuple(row[key] for key in keys) for row in given]
+    columns = [table.c[key] for key in keys]
+    there = {tuple(found) for found in connection.execute(select(*columns).where(tuple_(*columns).in_(wanted)))}
+    stale = [row for row, key in zip(given, wanted, strict=True) if key in there]
+    if stale:
+        change = update(table).where(and_(*(column == _given(table, column.name) for column in columns)))
+        others = {column.name: _given(table, column.name) for column in table.c if column.name not in keys}
+        values = [{f"given_{name}": value for name, value in row.items()} for row in stale]
+        connection.execute(change.values(**others), values)
+    fresh = [row for row, key in zip(given, wanted, strict=True) if key not in there]
+    if fresh:
+        connection.execute(insert(table), fresh)
+
+
+def _given(table: Table, name: str) -> BindParameter[Any]:
+    return bindparam(f"given_{name}", type_=table.c[name].type)
+
+
+def of_run(run: Run) -> Row:
+    """A run without its problems."""
+    return {
+        "id": run.id,
+        "job": run.job,
+        "kind": run.kind.value,
+        "host": run.host,
+        "target": run.target,
+        "started": run.started,
+        "ended": run.ended,
+        "outcome": run.outcome.value,
+        "snapshot": run.snapshot,
+        "counters": run.counters,
+        "config_hash": run.config_hash,
+        "versions": run.versions,
+        "trigger": run.trigger.value,
+        "username": run.user,
+    }
+
+
+def to_run(row: RowMapping, problems: Sequence[Problem]) -> Run:
+    """A run with its problems."""
+    return Run(
+        id=row["id"],
+        job=row["job"],
+        kind=RunKind(row["kind"]),
+        host=row["host"],
+        started=row["started"],
+        target=row["target"],
+        ended=row["ended"],
+        outcome=RunOutcome(row["outcome"]),
+        snapshot=SnapshotId(bytes(row["snapshot"])) if row["snapshot"] is not None else None,
+        counters=row["counters"],
+        problems=tuple(problems),
+        config_hash=row["config_hash"],
+        versions=row["versions"],
+        trigger=Trigger(row["trigger"]),
+        user=row["username"],
+    )
+
+
+def of_problems(run: Run) -> Sequence[Row]:
+    """A run's problems in their order."""
+    return [
+        {"run": run.id, "ordinal": ordinal, "subject": problem.subject, "message": problem.message}
+        for ordinal, problem in enumerate(run.problems)
+    ]
+
+
+def of_stored(stored: Stored) -> Row:
+    """A snapshot on a target."""
+    snapshot = stored.snapshot
+    return {
+        "target": stored.target,
+        "snapshot": snapshot.id,
+        "original": snapshot.original,
+        "tree": snapshot.tree,
+        "host": snapshot.lineage.host,
+        "job": snapshot.lineage.job,
+        "taken": snapshot.taken,
+    }
+
+
+def to_stored(row: RowMapping) -> Stored:
+    """A snapshot on a target."""
+    snapshot = SeenSnapshot(
+        id=SnapshotId(bytes(row["snapshot"])),
+        original=SnapshotId(bytes(row["original"])),
+        tree=TreeId(bytes(row["tree"])) if row["tree"] is not None else None,
+        lineage=Lineage(row["host"], row["job"]),
+        taken=row["taken"],
+    )
+    return Stored(row["target"], snapshot)
+
+
+def of_proof(proof: Proof) -> Row:
+    """A proof."""
+    return {
+        "target": proof.target,
+        "snapshot": proof.snapshot,
+        "scope": proof.scope.value,
+        "level": int(proof.level),
+        "at": proof.at,
+    }
+
+
+def to_proof(row: RowMapping) -> Proof:
+    """A proof."""
+    return Proof(
+        row["target"], SnapshotId(bytes(row["snapshot"])), Scope(row["scope"]), ProofLevel(row["level"]), row["at"]
+    )
+
+
+def of_hold(hold: Hold) -> Row:
+    """A hold; it names a lineage or a snapshot, never both."""
+    lineage = hold.subject if isinstance(hold.subject, Lineage) else None
+    return {
+        "id": hold.id,
+        "host": lineage.host if lineage else None,
+        "job": lineage.job if lineage else None,
+        "snapshot": None if lineage else hold.subject,
+        "reason": hold.reason,
+        "since": hold.since,
+        "set_by": hold.by,
+        "released": hold.released,
+        "released_by": hold.released_by,
+    }
+
+
+def to_hold(row: RowMapping) -> Hold:
+    """A hold."""
+    subject: HoldSubject = Lineage(row["host"] or "", row["job"] or "")
+    if row["snapshot"] is not None:
+        subject = SnapshotId(bytes(row["snapshot"]))
+    return Hold(row["id"], subject, row["reason"], row["since"], row["set_by"], row["released"], row["released_by"])
+
+
+def of_finding(finding: Finding) -> Row:
+    """A finding without its comments."""
+    return {
+        "id": finding.id,
+        "kind": finding.kind.value,
+        "subject": finding.subject,
+        "message": finding.message,
+        "opened": finding.opened,
+        "state": finding.state.value,
+        "assignee": finding.assignee,
+        "run": finding.run,
+        "closed": finding.closed,
+    }
+
+
+def to_finding(row: RowMapping, comments: Sequence[Comment]) -> Finding:
+    """A finding with its comments."""
+    return Finding(
+        id=row["id"],
+        kind=FindingKind(row["kind"]),
+        subject=row["subject"],
+        message=row["message"],
+        opened=row["opened"],
+        state=FindingState(row["state"]),
+        assignee=row["assignee"],
+        run=row["run"],
+        closed=row["closed"],
+        comments=tuple(comments),
+    )
+
+
+def of_comment(finding: str, ordinal: int, comment: Comment) -> Row:
+    """A finding's comment."""
+    return {
+        "finding": finding,
+        "ordinal": ordinal,
+        "at": comment.at,
+        "username": comment.user,
+        "text": comment.text,
+    }
+
+
+def of_entry(entry: AuditEntry) -> Row:
+    """An entry of the audit log."""
+    deed = entry.deed
+    return {
+        "seq": entry.seq,
+        "at": deed.at,
+        "username": deed.user,
+        "uid": deed.uid,
+        "tty": deed.tty,
+        "action": deed.action,
+        "detail": deed.detail,
+        "prev_hash": entry.prev_hash,
+        "hash": entry.hash,
+    }
+
+
+def to_entry(row: RowMapping) -> AuditEntry:
+    """An entry of the audit log."""
+    deed = Deed(row["at"], row["username"], row["uid"], row["tty"], row["action"], row["detail"])
+    return AuditEntry(row["seq"], deed, bytes(row["prev_hash"]), bytes(row["hash"]))

@@ -1,0 +1,114 @@
+"""The tables of catalog.sqlite: what only drorch knows. `migrations/catalog` makes them; both say the same."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+from drorch.catalog.columns import AnyText, CountMap, Instant, TextMap
+
+METADATA = MetaData()
+_ID = String(32)
+
+RUN = Table(
+    "run",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("started", Instant, nullable=False),
+    Column("ended", Instant),
+    Column("outcome", Text, nullable=False),
+    Column("snapshot", LargeBinary),
+    Column("counters", CountMap, nullable=False),
+    Column("config_hash", Text, nullable=False),
+    Column("versions", TextMap, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Index("run_by_job", "job", "started"),
+    Index("run_by_start", "started"),
+)
+
+PROBLEM = Table(
+    "problem",
+    METADATA,
+    Column("run", _ID, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("subject", AnyText, nullable=False),
+    Column("message", AnyText, nullable=False),
+)
+
+KNOWN_SNAPSHOT = Table(
+    "known_snapshot",
+    METADATA,
+    Column("target", Text, primary_key=True),
+    Column("snapshot", LargeBinary, primary_key=True),
+    Column("original", LargeBinary, nullable=False),
+    Column("tree", LargeBinary),
+    Column("host", Text, nullable=False),
+    Column("job", Text, nullable=False),
+    Column("taken", Instant, nullable=False),
+    Index("known_snapshot_by_lineage", "host", "job", "taken"),
+)
+
+PROOF = Table(
+    "proof",
+    METADATA,
+    Column("target", Text, primary_key=True),
+    Column("snapshot", LargeBinary, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+
+HOLD = Table(
+    "hold",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("host", Text),
+    Column("job", Text),
+    Column("snapshot", LargeBinary),
+    Column("reason", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("released", Instant),
+    Column("released_by", Text, nullable=False),
+)
+
+FINDING = Table(
+    "finding",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", AnyText, nullable=False),
+    Column("message", AnyText, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("assignee", Text, nullable=False),
+    Column("run", _ID),
+    Column("closed", Instant),
+    Index("finding_by_subject", "kind", "subject"),
+)
+
+COMMENT = Table(
+    "comment",
+    METADATA,
+    Column("finding", _ID, ForeignKey("finding.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("tty", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("detail", TextMap, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
