@@ -108,10 +108,11 @@ class _Reader:
             return fault
 
     def _note(self, pack: PackId, blobs: list[PackedBlob]) -> None:
-        description = hash(frozenset(blobs))
+        listed = frozenset(blobs)
+        description = hash(listed)
         known = self._descriptions.setdefault(pack, description)
         if pack not in self._survey.packs:
-            self._survey.packs[pack] = outline_of(blobs)
+            self._survey.packs[pack] = outline_of(listed)
         else:
             self.repeated.add(pack)
             if known != description:
