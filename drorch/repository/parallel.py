@@ -1,12 +1,14 @@
-"""Threads that share one stream of work, and stop together when one of them fails."""
+"""Threads that share one stream of work, and stop together when one of them fails; and loading a little ahead."""
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
 Stopped = Callable[[], bool]
 
 
@@ -47,3 +49,15 @@ def work_through(items: Iterable[Item], work: Callable[[Item, Stopped], None], w
 
 def _never() -> bool:
     return False
+
+
+def load_ahead(load: Callable[[bytes], Loaded], ids: Sequence[bytes], workers: int) -> Iterator[Loaded]:
+    """What `load` gives for each id, in order, a few loaded at a time: decoded index files must not pile up."""
+    pending: deque[Future[Loaded]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for storage_id in ids:
+            pending.append(pool.submit(load, storage_id))
+            if len(pending) >= workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from drorch.clock import Clock, SystemClock
 from drorch.errors import IntegrityError, ObjectMissing, RepositoryError, TargetError, UsageError
@@ -23,6 +24,7 @@ from drorch.repository.keys import ScryptCost, open_key, save_key
 from drorch.repository.layout import FileKind, key_of, stored_ids
 from drorch.repository.lock import Lock, LockFolder
 from drorch.repository.pack import BlobType, PackedBlob
+from drorch.repository.parallel import load_ahead
 from drorch.repository.sealedfile import SealedFiles
 from drorch.repository.snapshot import Snapshot, decode_snapshot
 from drorch.repository.timestamps import from_datetime
@@ -153,10 +155,12 @@ class Repository:
     def _load_index(self) -> Index:
         index = Index()
         ids = [storage_id for storage_id, _ in stored_ids(self.target, FileKind.INDEX)]
-        with ThreadPoolExecutor(self.target.properties.connections) as pool:
-            documents = pool.map(lambda index_id: self.files.load_if_there(FileKind.INDEX, index_id), ids)
-            index.take_in(document for document in documents if document is not None)
+        documents = load_ahead(self._load_index_file, ids, self.target.properties.connections)
+        index.take_in(document for document in documents if document is not None)
         return index
+
+    def _load_index_file(self, index_id: bytes) -> Any | None:
+        return self.files.load_if_there(FileKind.INDEX, index_id)
 
     def load_blob(self, blob_id: BlobId | TreeId, blob_type: BlobType) -> bytes:
         """The plaintext of a blob, verified against its id. Another copy is tried where one is damaged.

@@ -3,9 +3,7 @@
 An index that cannot be read is a finding; the rest is used all the same. docs/FORMAT.md, "Index".
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +15,7 @@ from drorch.repository.index import Index, decode_index
 from drorch.repository.layout import FileKind
 from drorch.repository.node import decode_id
 from drorch.repository.pack import BlobType, PackedBlob, pack_size
+from drorch.repository.parallel import load_ahead
 from drorch.repository.repository import Repository
 
 
@@ -85,7 +84,7 @@ class _Reader:
         """Every pack of every readable index file."""
         ids = sorted(storage_id for storage_id, _ in self._repository.stored(FileKind.INDEX))
         workers = self._repository.target.properties.connections
-        for index_id, document in zip(ids, _ahead(self._load, ids, workers), strict=True):
+        for index_id, document in zip(ids, load_ahead(self._load, ids, workers), strict=True):
             try:
                 if isinstance(document, IntegrityError):
                     raise document
@@ -137,15 +136,3 @@ def _leaving(document: Any) -> list[PackId]:
         return [PackId(decode_id(pack["id"])) for pack in document.get("packs_to_delete") or ()]
     except (KeyError, ValueError, TypeError, AttributeError) as fault:
         raise IntegrityError(f"an index cannot be understood ({fault})") from fault
-
-
-def _ahead(load: Callable[[bytes], Any], ids: Sequence[bytes], workers: int) -> Iterator[Any]:
-    """Load in order, a few at a time: decoded index files are large, and must not pile up."""
-    pending: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for storage_id in ids:
-            pending.append(pool.submit(load, storage_id))
-            if len(pending) >= workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
