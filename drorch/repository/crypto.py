@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
 from cryptography.hazmat.primitives.poly1305 import Poly1305
@@ -51,21 +51,26 @@ class BoxKey:
         return BoxKey(raw[:32], raw[32:48], raw[48:])
 
 
-class Box:
-    """Seals and opens with one key. Safe to use from several threads.
-
-    The cipher of the MAC's nonce is kept per thread: making it anew would cost more than sealing a small blob.
-    """
+class _Ciphers(threading.local):
+    """The ciphers of one key in one thread. Making them anew would cost more than sealing a small blob."""
 
     def __init__(self, key: BoxKey) -> None:
-        self._key = key
-        self._encryption = AES(key.encrypt)
-        self._local = threading.local()
+        # One block at a time through ECB is the bare AES permutation that Poly1305-AES is defined with.
+        self.nonce = Cipher(AES(key.mac_k), ECB()).encryptor()  # noqa: S305
+        self.stream = Cipher(AES(key.encrypt), CTR(bytes(IV_BYTES))).encryptor()
+
+
+class Box:
+    """Seals and opens with one key. Safe to use from several threads."""
+
+    def __init__(self, key: BoxKey) -> None:
+        self._mac_r = key.mac_r
+        self._ciphers = _Ciphers(key)
 
     def seal(self, plaintext: Buffer) -> bytes:
         """The plaintext under a fresh random IV, 32 bytes longer than it was."""
         iv = os.urandom(IV_BYTES)
-        ciphertext = Cipher(self._encryption, CTR(iv)).encryptor().update(plaintext)
+        ciphertext = self._crypt(iv, plaintext)
         return b"".join((iv, ciphertext, Poly1305.generate_tag(self._one_time_key(iv), ciphertext)))
 
     def open(self, sealed: Buffer) -> bytes:
@@ -78,12 +83,13 @@ class Box:
             Poly1305.verify_tag(self._one_time_key(iv), ciphertext, bytes(tag))
         except InvalidSignature:
             raise IntegrityError("the authentication code does not match") from None
-        return Cipher(self._encryption, CTR(iv)).decryptor().update(ciphertext)
+        return self._crypt(iv, ciphertext)
+
+    def _crypt(self, iv: bytes, data: Buffer) -> bytes:
+        """Encrypt or decrypt: in counter mode it is the same."""
+        stream = self._ciphers.stream
+        stream.reset_nonce(iv)
+        return stream.update(data)
 
     def _one_time_key(self, iv: bytes) -> bytes:
-        nonce_cipher: CipherContext | None = getattr(self._local, "nonce_cipher", None)
-        if nonce_cipher is None:
-            # One block at a time through ECB is the bare AES permutation that Poly1305-AES is defined with.
-            nonce_cipher = Cipher(AES(self._key.mac_k), ECB()).encryptor()  # noqa: S305
-            self._local.nonce_cipher = nonce_cipher
-        return self._key.mac_r + nonce_cipher.update(iv)
+        return self._mac_r + self._ciphers.nonce.update(iv)

@@ -16,6 +16,7 @@ _FIRST_SECOND = int((datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds())
 _LAST_SECOND = int((datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH).total_seconds())
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> int:
     """The instant a timestamp names, in nanoseconds. Digits beyond the ninth are dropped; years are clamped to 1..9999.
 
