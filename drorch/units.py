@@ -53,15 +53,12 @@ def parse_duration(text: str) -> timedelta:
 
 
 def duration_text(span: timedelta) -> str:
-    """A span of whole seconds as `parse_duration` reads it: "26h", "1h30m", "14d"; "0s" for none."""
-    rest = int(span.total_seconds())
-    for unit, size in _SPAN_SECONDS[2:]:
-        if rest and rest % size == 0:
-            return f"{rest // size}{unit}"
-    hours, rest = divmod(rest, 3600)
-    minutes, seconds = divmod(rest, 60)
-    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+    """A span of whole seconds as `parse_duration` reads it, in the largest unit that fits: "26h", "90m", "14d"."""
+    seconds = int(span.total_seconds())
+    unit, size = next(
+        (unit, size) for unit, size in _SPAN_SECONDS[2:] if seconds % size == 0 and (seconds or size == 1)
+    )
+    return f"{seconds // size}{unit}"
 
 
 def size_text(count: int) -> str:

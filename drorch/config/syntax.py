@@ -69,23 +69,12 @@ def _sound_part(text: str) -> tuple[str, list[Fault]]:
         row = _broken_row(lines)
         if row is None:
             break
+        start = _opening(lines, row)
         # What follows a broken line and is no statement of its own is the rest of it.
-        if row != blanked + 1 or _STATEMENT.match(lines[row]) or blanked < 0:
-            faults.append(_line_fault(lines[row], row))
-        blanked = row
-        header = lines[row].lstrip().startswith("[")
-        lines[row] = ""
-        if header:
-            blanked = _blank_table(lines, row)
-    return "\n".join(lines), faults
-
-
-def _blank_table(lines: list[str], row: int) -> int:
-    """Blank what stands below a broken header, as it belongs to nothing that is known; the last line blanked."""
-    while row + 1 < len(lines) and not lines[row + 1].lstrip().startswith("["):
-        row += 1
-        lines[row] = ""
-    return row
+        if start != blanked + 1 or _STATEMENT.match(lines[start]) or blanked < 0:
+            faults.append(_line_fault(lines[start], start))
+        blanked = _blank(lines, start, max(start, row - 1))
+    return "\n".join(lines), sorted(faults)
 
 
 def _broken_row(lines: list[str]) -> int | None:
@@ -99,6 +88,33 @@ def _broken_row(lines: list[str]) -> int | None:
                 row -= 1
             return row if lines[row].strip() else None
     return None
+
+
+def _opening(lines: list[str], row: int) -> int:
+    """The row that is to blame for a broken one: where that is sound alone, what was opened above and not closed."""
+    above = row
+    while above > 0 and _is_sound(lines[row]):
+        above -= 1
+        if _STATEMENT.match(lines[above]):
+            return row if _is_sound(lines[above]) else above
+    return row
+
+
+def _is_sound(line: str) -> bool:
+    try:
+        tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _blank(lines: list[str], first: int, last: int) -> int:
+    """Blank these rows and, below a broken header, what belongs to nothing that is known; the last row blanked."""
+    if lines[first].lstrip().startswith("["):
+        while last + 1 < len(lines) and not lines[last + 1].lstrip().startswith("["):
+            last += 1
+    lines[first : last + 1] = [""] * (last + 1 - first)
+    return last
 
 
 def _walk(node: Node) -> Iterator[Node]:

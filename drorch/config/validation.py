@@ -138,9 +138,10 @@ def _dangling(document: Document) -> Iterator[Fault]:
             if isinstance(one, str) and one not in targets:
                 words = f'there is no target "{one}"{meant(one, targets, kind="targets")}'
                 yield Fault(document.value_place(("jobs", name, "targets", number)), words)
+        sound = [one for one in listed if one in targets]
         for one in _table(_table(job).get("on")):
             if one not in listed:
-                words = f'"{one}" is not among the targets of job {name}{meant(one, listed, kind="its targets")}'
+                words = f'"{one}" is not among the targets of job {name}{meant(one, sound, kind="its targets")}'
                 yield Fault(document.key_place(("jobs", name, "on", one)), words)
 
 

@@ -1,0 +1,75 @@
+"""The schema, the example and the page on configuration say what the reader does."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from drorch.config import reference
+from drorch.config.schema import JobTable, RetentionTable, json_schema
+from tests.config.configs import SOUND, configuration, faults
+from tests.house.project import ROOT
+
+
+def invalid(text: str) -> list[str]:
+    """What an independent validator says about a configuration."""
+    schema: dict[str, Any] = json_schema()
+    Draft202012Validator.check_schema(schema)
+    return [error.message for error in Draft202012Validator(schema).iter_errors(tomllib.loads(text))]
+
+
+@pytest.mark.parametrize("text", ["", SOUND, reference.example()])
+def test_sound_configurations_fit_the_schema(text: str) -> None:
+    assert invalid(text) == []
+    configuration(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("last = 3", 'last = "3"'),
+        ("last = 3", "last = 0"),
+        ("last = 3", "lost = 3"),
+        ('"26h"', '"26 hours"'),
+        ('"26h"', "26"),
+        ('{ env = "SHELF_PASSWORD" }', '"hunter2"'),
+        ('{ env = "SHELF_PASSWORD" }', "{ }"),
+        ('{ env = "SHELF_PASSWORD" }', '{ env = "X", file = "/x" }'),
+        ('"/srv/backup"', '"backup"'),
+        ('type = "local"', 'type = "s4"'),
+        ('["/home"]', "[]"),
+        ('"10 MiB"', "true"),
+        ("[jobs.homes]", '[jobs."Homes 1"]'),
+        ("[jobs.homes]", "[jobs.homes]\nenabled = 1"),
+        ("[jobs.homes]", "[jobs.homes]\ncompression = 'zip'"),
+        ("[jobs.homes]", "[drils.homes]"),
+    ],
+)
+def test_what_the_reader_refuses_does_not_fit_the_schema(old: str, new: str) -> None:
+    text = SOUND.replace(old, new)
+    assert text != SOUND
+    assert invalid(text)
+    assert faults(text)
+
+
+def test_the_example_is_the_projects_own_and_uses_every_key_of_a_job() -> None:
+    assert (ROOT / "jobs.example.toml").read_text("utf-8") == reference.example(), "type: make docs"
+    keys = set(re.findall(r"\b([a-z_]+) = |\[jobs\.\w+\.(\w+)", reference.example()))
+    used = {one for pair in keys for one in pair if one}
+    assert set(JobTable.model_fields) - used == set()
+    assert set(RetentionTable.model_fields) - used == {"hourly", "within_hourly", "within_weekly", "within_yearly"}
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "CONFIGURATION.md").read_text("utf-8") == reference.page(), "type: make docs"
+
+
+def test_every_key_is_described() -> None:
+    tables = json_schema()["$defs"]
+    silent = [
+        f"{name}.{key}" for name, table in tables.items() for key, one in table["properties"].items()
+        if not one.get("description")
+    ]  # fmt: skip
+    assert silent == []
