@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 from drorch.errors import SecretMissing, TargetError, UsageError
 from drorch.process import output_of
@@ -58,12 +59,20 @@ class PasswordOrigin:
         return password
 
 
+class Password(Protocol):
+    """Where a password is: read when it is needed, and kept nowhere."""
+
+    def read(self) -> str:
+        """The password. Raises `SecretMissing`, or `ChildFailed` where a command that prints it fails."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How to reach one repository. Without `lock` it is only read, and others are not kept from removing."""
 
     url: str
-    password: PasswordOrigin
+    password: Password
     lock: bool = True
     retry_lock: timedelta = timedelta(0)
 

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import BinaryIO
 
 from drorch import __version__
@@ -77,25 +78,38 @@ def back_up(access: Access, spec: BackupSpec, progress: Progress) -> BackupOutco
     """
     if not access.lock:
         raise UsageError("a backup cannot do without its lock", hint="Leave --no-lock out.")
+    guard = inspected(spec)
+    with opened(access, lock=False) as repository:
+        return back_up_into(repository, spec, guard, access.retry_lock, progress)
+
+
+def inspected(spec: BackupSpec) -> Guard:
+    """The guard of a backup, after it has looked at the source. Raises `SourceSuspicious`."""
     guard = Guard(spec.expectation)
     if spec.stream is None:
         guard.inspect(spec.selection.targets)
-    with opened(access, lock=False) as repository:
-        remove_abandoned(repository)
-        clock = repository.clock
-        files = FilesSource(spec.selection) if spec.stream is None else None
-        source = files or _stream_source(spec.stream, clock)
-        label = _label(spec, files, clock)
-        parent = _parent(repository, spec, label)
-        request = BackupRequest(
-            label=label,
-            parent=parent,
-            accept=guard.verdict if files else _stream_verdict(guard, spec.expectation),
-            problems=lambda: files.problems if files else (),
-            walk=WalkOptions(spec.rules) if spec.workers is None else WalkOptions(spec.rules, spec.workers),
-            policy=WritePolicy(compression=spec.compression, retry_lock=access.retry_lock),
-        )
-        result = backing_up.backup(repository, source, request, progress)
+    return guard
+
+
+def back_up_into(
+    repository: Repository, spec: BackupSpec, guard: Guard, retry_lock: timedelta, progress: Progress
+) -> BackupOutcome:
+    """Save a snapshot into an opened repository whose lock nobody of us holds yet. Raises as `back_up` does."""
+    remove_abandoned(repository)
+    clock = repository.clock
+    files = FilesSource(spec.selection) if spec.stream is None else None
+    source = files or _stream_source(spec.stream, clock)
+    label = _label(spec, files, clock)
+    parent = _parent(repository, spec, label)
+    request = BackupRequest(
+        label=label,
+        parent=parent,
+        accept=guard.verdict if files else _stream_verdict(guard, spec.expectation),
+        problems=lambda: files.problems if files else (),
+        walk=WalkOptions(spec.rules) if spec.workers is None else WalkOptions(spec.rules, spec.workers),
+        policy=WritePolicy(compression=spec.compression, retry_lock=retry_lock),
+    )
+    result = backing_up.backup(repository, source, request, progress)
     return BackupOutcome(result, parent, files.skipped_sockets if files else 0)
 
 
@@ -164,7 +178,7 @@ def preview_backup(access: Access, spec: BackupSpec) -> Iterator[Preview | Exclu
     """
     if spec.stream is not None:
         raise UsageError("a stream cannot be read twice", hint="Leave --dry-run out.")
-    Guard(spec.expectation).inspect(spec.selection.targets)
+    inspected(spec)
     excluded: list[Excluded] = []
     with opened(access, lock=False) as repository:
         source = FilesSource(spec.selection, on_excluded=lambda path, why: excluded.append(Excluded(path, why)))

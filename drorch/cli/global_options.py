@@ -47,6 +47,7 @@ def global_options() -> list[click.Parameter]:
     """A fresh set of the options every command has."""
     return [
         _option("-c", "--config", metavar="FILE", help="Configuration to read [$DRORCH_CONFIG]."),
+        _option("-t", "--target", metavar="NAME", help="Target of the configuration to use."),
         _option("-r", "--repo", metavar="URL", help="Where the repository is: /srv/backup [$RESTIC_REPOSITORY]."),
         _option("--repository-file", metavar="FILE", help="File that holds the URL [$RESTIC_REPOSITORY_FILE]."),
         _option("-p", "--password-file", metavar="FILE", help="File that holds the password [$RESTIC_PASSWORD_FILE]."),

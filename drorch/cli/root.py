@@ -23,6 +23,7 @@ class Verb:
 
 VERBS = {
     "init": Verb("init", "Create a repository.", "Set up"),
+    "run": Verb("run", "Run jobs of the configuration now.", "Daily"),
     "backup": Verb("backup", "Save files into a new snapshot.", "Daily"),
     "restore": Verb("restore", "Put the files of a snapshot back.", "Daily"),
     "snapshots": Verb("snapshots", "List snapshots.", "Daily"),

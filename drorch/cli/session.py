@@ -4,10 +4,11 @@ An option counts more than a variable. Options that name the same thing twice ar
 """
 
 import getpass
+import importlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,32 @@ class Session:
         return sys.stderr.isatty()
 
     def access(self, *, new: bool = False) -> Access:
-        """How to open the repository; `new` asks for a password twice. Raises `UsageError`."""
+        """How to open the repository; `new` asks for a password twice.
+
+        Raises `UsageError`, and `ConfigError` where a target of the configuration is named.
+        """
+        if self.values.get("target"):
+            return self._access_to_target()
         return Access(
             url=self._url(),
             password=self._password(new=new),
             lock=not self.values.get("no_lock"),
-            retry_lock=timedelta(seconds=float(self.values.get("retry_lock", 0.0))),
+            retry_lock=self.retry_lock,
         )
+
+    def _access_to_target(self) -> Access:
+        if self.values.get("repo") or self.values.get("repository_file"):
+            raise UsageError("--target and --repo contradict each other", hint="Leave one of them out.")
+        # By name, so that a command without a configuration does not pay for reading one.
+        access: Access = importlib.import_module("drorch.app.targets").access_to(
+            self.values.get("config"), self.values["target"]
+        )
+        return replace(access, lock=not self.values.get("no_lock"), retry_lock=self.retry_lock)
+
+    @property
+    def retry_lock(self) -> timedelta:
+        """How long to wait for a repository's lock."""
+        return timedelta(seconds=float(self.values.get("retry_lock", 0.0)))
 
     def _url(self) -> str:
         url, file = self._said("repo", "RESTIC_REPOSITORY", "repository_file", "RESTIC_REPOSITORY_FILE")

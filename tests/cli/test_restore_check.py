@@ -55,36 +55,36 @@ def test_restore_puts_everything_back(place: Path) -> None:
 
 
 def test_restore_of_a_folder_goes_into_the_destination(place: Path) -> None:
-    drorch("-r", "r", "restore", "latest:/src/sub", "-t", "out", cwd=place)
+    drorch("-r", "r", "restore", "latest:/src/sub", "--to", "out", cwd=place)
     assert list(_contents(place / "out")) == ["b\x1b[0m"]
 
 
 def test_restore_chooses_overwrites_and_deletes_as_it_is_told(place: Path) -> None:
-    drorch("-r", "r", "restore", "latest:/src", "-t", "out", "-i", "/a", cwd=place)
+    drorch("-r", "r", "restore", "latest:/src", "--to", "out", "-i", "/a", cwd=place)
     assert list(_contents(place / "out")) == ["a"]
     (place / "out" / "a").write_text("mine\n")
     (place / "out" / "extra").write_text("mine too\n")
-    drorch("-r", "r", "restore", "latest:/src", "-t", "out", "--overwrite", "never", "-e", "sub", cwd=place)
+    drorch("-r", "r", "restore", "latest:/src", "--to", "out", "--overwrite", "never", "-e", "sub", cwd=place)
     assert _contents(place / "out") == {"a": "mine\n", "extra": "mine too\n"}
-    drorch("-r", "r", "restore", "latest:/src", "-t", "out", "--delete", cwd=place)
+    drorch("-r", "r", "restore", "latest:/src", "--to", "out", "--delete", cwd=place)
     assert _contents(place / "out") == _contents(place / "src")
 
 
 def test_a_dry_run_shows_the_plan_and_writes_nothing(place: Path) -> None:
-    shown = drorch("-r", "r", "restore", "latest:/src", "-t", "out", "-n", "-v", cwd=place).stdout.decode()
+    shown = drorch("-r", "r", "restore", "latest:/src", "--to", "out", "-n", "-v", cwd=place).stdout.decode()
     assert r"/sub/b\x1b[0m" in shown
     assert shown.splitlines()[-1].startswith("would restore 2 files")
     assert not (place / "out").exists()
     (place / "out").mkdir()
     (place / "out" / "extra").touch()
-    shown = drorch("-r", "r", "restore", "latest:/src", "-t", "out", "-n", "--delete", cwd=place).stdout.decode()
+    shown = drorch("-r", "r", "restore", "latest:/src", "--to", "out", "-n", "--delete", cwd=place).stdout.decode()
     assert shown.splitlines()[0].split() == ["delete", "/extra"]
     assert _contents(place / "out") == {"extra": ""}
 
 
 def test_what_cannot_be_restored_is_named_and_the_rest_is_put_back(place: Path) -> None:
     _damage_a_data_pack(place)
-    done = drorch("-r", "r", "restore", "latest", "-t", "out", status=40, cwd=place)
+    done = drorch("-r", "r", "restore", "latest", "--to", "out", status=40, cwd=place)
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("restore: /src/")

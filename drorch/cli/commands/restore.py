@@ -26,7 +26,7 @@ from drorch.units import format_duration, format_size
 
 @click.command("restore", cls=VerbCommand, exit_with=(*exit_codes.OPENS, RestoreError.exit_code))
 @click.argument("snapshot", metavar="SNAPSHOT[:PATH]")
-@click.option("-t", "--to", "--target", "to", required=True, metavar="DIR", help="Folder to restore into.")
+@click.option("--to", required=True, metavar="DIR", help="Folder to restore into.")
 @click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches, as in .gitignore.")
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches.")
 @click.option(

@@ -1,0 +1,58 @@
+"""The catalog of an installation, opened, and the books that are kept in it."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
+from drorch.catalog.schema import Upgrade
+from drorch.clock import Clock
+from drorch.config.configuration import CatalogSpec, Configuration
+from drorch.errors import CatalogError
+from drorch.orchestrator.books import Books
+
+
+def place_of(configuration: Configuration) -> CatalogPlace:
+    """Where an installation's catalog is. Raises `SecretMissing` where its password cannot be read."""
+    url = None if configuration.catalog is None else _with_password(configuration.catalog)
+    return CatalogPlace(configuration.state_dir, url)
+
+
+def _with_password(spec: CatalogSpec) -> str:
+    if spec.password is None:
+        return spec.url
+    parts = urlsplit(spec.url)
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(spec.password.read(), safe='')}@{host}"))
+
+
+def upgrade() -> Upgrade:
+    """What brings a schema up to date. Found by name and only when asked for: it loads alembic, which is slow."""
+
+    def bring(*arguments: object) -> None:
+        importlib.import_module("drorch.catalog.migrate").upgrade(*arguments)
+
+    return bring
+
+
+@contextmanager
+def opened_catalog(configuration: Configuration) -> Iterator[Catalog]:
+    """The catalog, for what cannot do without. Raises `CatalogError`."""
+    with open_catalog(place_of(configuration), upgrade()) as catalog:
+        yield catalog
+
+
+@contextmanager
+def kept_books(configuration: Configuration, clock: Clock) -> Iterator[Books]:
+    """The books, for what goes on even where the catalog cannot be opened; then they complain, and use the spool."""
+    place = place_of(configuration)
+    try:
+        catalog = open_catalog(place, upgrade())
+    except CatalogError as fault:
+        books = Books(None, place.spool, clock)
+        books.complaints.append(fault.message)
+        yield books
+        return
+    with catalog:
+        yield Books(catalog, place.spool, clock)

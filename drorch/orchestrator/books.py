@@ -1,0 +1,162 @@
+"""The books: everything that happened is written down here, and nothing that happened is undone because it cannot be.
+
+A catalog that cannot be written never fails a run whose snapshot is saved: its record waits in the spool. What could
+not be written down is kept in `complaints`, to be told.
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from drorch.catalog.ledger import Ledger
+from drorch.catalog.open import Catalog
+from drorch.catalog.paths.recording import HistoryGap
+from drorch.catalog.paths.values import RecordedSnapshot
+from drorch.catalog.record import Record, Stored
+from drorch.catalog.spool import Spool, record_or_spool
+from drorch.clock import Clock
+from drorch.errors import CatalogError, DrorchError
+from drorch.ids import SnapshotId
+from drorch.model.audit import Deed
+from drorch.model.finding import Comment, Finding, FindingKind
+from drorch.model.reconciliation import Alarm, alarm, reconcile
+from drorch.model.run import Run
+from drorch.orchestrator.history import path_changes
+from drorch.orchestrator.seen import seen, seen_in
+from drorch.repository.keys import user_name
+from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """Who is doing something here: name, number, terminal (empty where there is none)."""
+
+    user: str
+    uid: int
+    tty: str
+
+    @staticmethod
+    def here() -> "Doer":
+        """The user of this process."""
+        try:
+            tty = os.ttyname(sys.stdin.fileno())
+        except (OSError, ValueError, AttributeError):
+            tty = ""
+        return Doer(user_name(), os.getuid(), tty)
+
+
+class Books:
+    """Writes down what happens. `catalog` is None where it could not be opened; then records wait in the spool."""
+
+    def __init__(self, catalog: Catalog | None, spool: Spool, clock: Clock) -> None:
+        self._catalog = catalog
+        self._spool = spool
+        self._clock = clock
+        self.complaints: list[str] = []
+
+    @property
+    def _ledger(self) -> Ledger | None:
+        return None if self._catalog is None else self._catalog.ledger
+
+    def begin(self, run: Run) -> None:
+        """Note that a run is under way."""
+        if self._catalog is None:
+            return
+        try:
+            self._catalog.ledger.begin(run)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+
+    def end(self, record: Record) -> None:
+        """Note how a run ended."""
+        try:
+            reason = record_or_spool(record, self._ledger, self._spool)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return
+        if reason is not None:
+            self.complaints.append(f"{reason.message}; what happened is kept in the spool until it can be written")
+
+    def did(self, doer: Doer, action: str, **detail: str) -> None:
+        """Note in the audit log who did what."""
+        if self._catalog is None:
+            self.complaints.append(f"the audit log could not take: {action}")
+            return
+        try:
+            self._catalog.audit.append(Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail))
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+
+    def compare(self, target: str, listing: SnapshotListing, run: str | None) -> list[Alarm]:
+        """Compare a target's listing with what is known of it; raise the alarm about what vanished or changed."""
+        if self._catalog is None:
+            return []
+        try:
+            known = self._catalog.queries.known(target)
+            found = reconcile(target, known, seen_in(listing, {one.id: one for one in known}))
+            now = self._clock.now()
+            alarms = [
+                alarm(target, fault, now, (uuid.uuid4().hex, uuid.uuid4().hex), run) for fault in found.discrepancies
+            ]
+            raised = list(self._catalog.ledger.alarm(target, alarms))
+            self._catalog.ledger.know(Stored(target, snapshot) for snapshot in found.new)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return []
+        return raised
+
+    def remember_paths(self, repository: Repository, named: NamedSnapshot) -> None:
+        """Take a snapshot's paths into path history: what differs from the one before, or all of it."""
+        if self._catalog is None:
+            return
+        snapshot = seen(named)
+        recorded = RecordedSnapshot(snapshot.original, snapshot.lineage, snapshot.taken)
+        recorder = self._catalog.recorder
+        try:
+            before = recorder.newest(snapshot.lineage)
+            older = self._still_there(repository, before)
+            if older is None:
+                recorder.record_listing(recorded, path_changes(repository, None, named.snapshot.tree))
+                return
+            try:
+                recorder.record_delta(
+                    recorded, before, path_changes(repository, older.snapshot.tree, named.snapshot.tree)
+                )
+            except HistoryGap:
+                recorder.record_listing(recorded, path_changes(repository, None, named.snapshot.tree))
+        except DrorchError as fault:
+            self.complaints.append(f"path history lacks snapshot {named.id.hex()[:8]}: {fault.message}")
+
+    @staticmethod
+    def _still_there(repository: Repository, snapshot: SnapshotId | None) -> NamedSnapshot | None:
+        if snapshot is None:
+            return None
+        try:
+            return NamedSnapshot(snapshot, repository.load_snapshot(snapshot))
+        except DrorchError:
+            return None
+
+    def open_finding(self, kind: FindingKind, subject: str, message: str, run: str | None) -> None:
+        """Open a finding, unless one of its kind is open about the subject already."""
+        if self._catalog is None:
+            return
+        try:
+            finding = Finding(uuid.uuid4().hex, kind, subject, message, self._clock.now(), run=run)
+            self._catalog.ledger.open_finding(finding)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+
+    def close_findings(self, kinds: Iterable[FindingKind], subject: str, reason: str) -> None:
+        """Close what is open about a subject, because it is well again."""
+        if self._catalog is None:
+            return
+        wanted = set(kinds)
+        try:
+            for finding in self._catalog.queries.findings():
+                if finding.subject == subject and finding.kind in wanted:
+                    word = Comment(self._clock.now(), "drorch", reason)
+                    self._catalog.ledger.close_finding(finding.id, word)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)

@@ -1,0 +1,34 @@
+"""One run of a job at a time: a file in state_dir, locked while the run goes on. The lock ends with its process."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from drorch.errors import CatalogError, JobBusy
+from drorch.model.names import JobName
+
+
+@contextlib.contextmanager
+def only_run_of(job: JobName, state_dir: Path) -> Iterator[None]:
+    """Hold the lock of a job. Raises `JobBusy` where another process runs it, `CatalogError` where there is no lock.
+
+    The file stays; only its lock counts, and the kernel lets go of it whatever becomes of the process (flock(2)).
+    """
+    folder = state_dir / "locks"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / f"{job}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise CatalogError(
+            f"state_dir {state_dir}: {fault.strerror}", hint="Give drorch a state_dir it may write."
+        ) from fault
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            raise JobBusy(f"job {job} is being run already", hint="Wait for it to end: drorch status") from fault
+        yield
+    finally:
+        os.close(descriptor)
