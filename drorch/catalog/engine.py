@@ -55,22 +55,31 @@ def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
         assert isinstance(connection, sqlite3.Connection)
         # The driver must not begin transactions of its own, later and weaker ones than ours.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", f"synchronous = {synchronous}", "foreign_keys = ON"):
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")
 
     return engine
+
+
+def writes(connection: Connection) -> bool:
+    """Whether the connection's transaction is one that writes."""
+    return bool(connection.get_execution_options().get(_WRITES, False))
 
 
 def server_engine(url: str) -> Engine:
     """The engine of a PostgreSQL database. Raises `CatalogError` where the address is not one."""
     try:
         engine = create_engine(_with_driver(url), isolation_level="REPEATABLE READ", pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError) as fault:
+    except (ArgumentError, NoSuchModuleError, ValueError) as fault:
         raise CatalogError(
             "the catalog's url is not the address of a PostgreSQL database",
             hint="Write it as postgresql://USER@HOST/DATABASE.",

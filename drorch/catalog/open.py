@@ -128,8 +128,11 @@ def _refuse_lost(place: CatalogPlace) -> None:
 def _damage(engine: Engine) -> list[str]:
     if engine.dialect.name != "sqlite":
         return []
-    with reading(engine) as connection:
-        found = [str(fault) for fault in connection.scalars(text("PRAGMA integrity_check"))]
+    try:
+        with reading(engine) as connection:
+            found = [str(fault) for fault in connection.scalars(text("PRAGMA integrity_check"))]
+    except CatalogError as fault:
+        return [fault.message]
     return [] if found == ["ok"] else [f"{shown(engine)}: {fault}" for fault in found]
 
 

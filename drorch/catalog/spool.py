@@ -21,10 +21,14 @@ _REFUSED = ".refused"
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of the spooled records: how many are in the catalog now, and those that are no records."""
+    """What became of the spooled records: how many are in the catalog now, and those that are no records.
+
+    `fault` says why the catalog took no more; the rest still waits.
+    """
 
     recorded: int = 0
     refused: tuple[Problem, ...] = ()
+    fault: CatalogError | None = None
 
 
 class Spool:
@@ -49,10 +53,7 @@ class Spool:
         return sorted(found, key=lambda path: path.name)
 
     def replay(self, ledger: Ledger) -> Replay:
-        """Put what waits into the catalog. A file that holds no record is set aside and told.
-
-        Raises `CatalogError` where the catalog takes none; what it has not taken still waits.
-        """
+        """Put what waits into the catalog, oldest first. A file that holds no record is set aside and told."""
         recorded, refused = 0, []
         for path in self.waiting():
             try:
@@ -64,7 +65,10 @@ class Spool:
                 with contextlib.suppress(OSError):
                     path.replace(path.with_suffix(_REFUSED))
                 continue
-            ledger.record(record)
+            try:
+                ledger.record(record)
+            except CatalogError as fault:
+                return Replay(recorded, tuple(refused), fault)
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             recorded += 1

@@ -43,11 +43,20 @@ def _piece(piece: str) -> str:
         case _ if set(piece) == {"*"}:
             return ".*"
         case _ if piece.startswith("[") and len(piece) > 2:
-            inside, negated = piece[1:-1], piece[1] in "!^"
-            escaped = re.sub(r"([\[\]\\&~|])", r"\\\1", inside[1:] if negated else inside)
-            return f"[{'^/' if negated else ''}{escaped}]"
+            return _one_of(piece[1:-1])
         case _:
             return re.escape(piece)
+
+
+def _one_of(inside: str) -> str:
+    negated = inside[0] in "!^"
+    escaped = re.sub(r"([\[\]\\&~|])", r"\\\1", inside[1:] if negated else inside)
+    expression = f"[{'^/' if negated else ''}{escaped}]"
+    try:
+        re.compile(expression)
+    except re.error:  # a range from a later to an earlier character holds none
+        return "[^/]" if negated else "(?!)"
+    return expression
 
 
 def _text(raw: bytes) -> str:

@@ -3,12 +3,56 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, insert, select, tuple_
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy.schema import CreateTable
 
 from drorch.catalog.paths.tables import ENTRY, FOLDER, OPEN, VERSION
 from drorch.catalog.paths.values import PathEntry, PathState, PathType
 
 _MOST_FOLDERS_REMEMBERED = 100_000
+
+_WANTED = Table(
+    "wanted",
+    MetaData(),
+    Column("number", Integer, primary_key=True),
+    Column("folder", Integer, nullable=False),
+    Column("name", LargeBinary, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+_MAKE_WANTED = CreateTable(_WANTED, if_not_exists=True)
+_KNOWN = (
+    select(
+        _WANTED.c.number,
+        ENTRY.c.id,
+        VERSION.c.first,
+        VERSION.c.type,
+        VERSION.c.size,
+        VERSION.c.mtime_ns,
+        VERSION.c.content,
+    )
+    .join(
+        ENTRY,
+        and_(
+            ENTRY.c.folder == _WANTED.c.folder,
+            ENTRY.c.name == _WANTED.c.name,
+            ENTRY.c.lineage == bindparam("lineage"),
+        ),
+    )
+    .join(VERSION, and_(VERSION.c.entry == ENTRY.c.id, VERSION.c.until == OPEN), isouter=True)
+)
 
 Place = tuple[bytes, bytes]
 """A path as its folder's path and its name."""
@@ -40,17 +84,22 @@ class Places:
         """Those of the paths that have a number, with their open version where they have one."""
         places = [place_of(entry.path) for entry in entries]
         folders = self._numbers(connection, {folder for folder, _ in places})
-        wanted = [(folders[folder], name) for folder, name in places if folder in folders]
-        paths = {number: folder for folder, number in folders.items()}
-        query = (
-            select(ENTRY.c.id, ENTRY.c.folder, ENTRY.c.name, VERSION)
-            .join(VERSION, and_(VERSION.c.entry == ENTRY.c.id, VERSION.c.until == OPEN), isouter=True)
-            .where(tuple_(ENTRY.c.folder, ENTRY.c.name).in_(wanted), ENTRY.c.lineage == self._lineage)
-        )
+        wanted = [
+            {"number": number, "folder": folders[folder], "name": name}
+            for number, (folder, name) in enumerate(places)
+            if folder in folders
+        ]
+        if not wanted:
+            return {}
+        # SQLite reads the whole table for a long list of pairs, and one index entry for each row of a joined table.
+        connection.execute(_MAKE_WANTED)
+        connection.execute(delete(_WANTED))
+        connection.execute(insert(_WANTED), wanted)
+        parameters = {"lineage": self._lineage}
         found: dict[Place, Known] = {}
-        for number, folder, name, _, first, _, kind, size, mtime_ns, content in connection.execute(query):
+        for number, entry, first, kind, size, mtime_ns, content in connection.execute(_KNOWN, parameters):
             state = None if first is None else PathState(PathType(kind), size, mtime_ns, content)
-            found[paths[folder], name] = Known(number, first, state)
+            found[places[number]] = Known(entry, first, state)
         return found
 
     def add(self, connection: Connection, paths: Iterable[bytes]) -> Mapping[Place, Known]:

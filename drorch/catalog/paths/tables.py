@@ -6,7 +6,7 @@ showed something else (`until`; `OPEN` while none has). So an unchanged path cos
 only half written is taken back by its number alone.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, Table, UniqueConstraint
 
 from drorch.catalog.columns import BigKey, Instant
 
@@ -52,7 +52,6 @@ ENTRY = Table(
     Column("folder", Integer, ForeignKey("folder.id"), nullable=False),
     Column("name", LargeBinary, nullable=False),
     UniqueConstraint("folder", "name", "lineage"),
-    Index("entry_by_lineage", "lineage"),
 )
 
 VERSION = Table(

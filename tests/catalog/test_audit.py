@@ -1,0 +1,104 @@
+"""The audit log: appended to and nothing else, and whatever is done to it behind drorch's back is found."""
+
+import sqlite3
+
+import pytest
+from sqlalchemy import text
+
+from drorch.catalog.engine import server_engine, writing
+from drorch.catalog.migrate import upgrade
+from drorch.catalog.open import Catalog, CatalogPlace
+from drorch.catalog.schema import CATALOG
+from drorch.errors import CatalogError
+from drorch.model.audit import AuditHead, BrokenLink
+from tests.catalog.making import deed
+
+
+def _filled(catalog: Catalog, count: int = 5) -> AuditHead:
+    for number in range(1, count + 1):
+        catalog.audit.append(deed(number))
+    return catalog.audit.head()
+
+
+def _tamper(place: CatalogPlace, *statements: str) -> None:
+    with sqlite3.connect(place.catalog_file) as connection:
+        for change in ("update", "delete"):
+            connection.execute(f"DROP TRIGGER audit_no_{change}")
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_a_log_verifies_and_reads_back(either: Catalog) -> None:
+    assert either.audit.verify() is None
+    assert either.audit.head().seq == 0
+    head = _filled(either)
+    assert [entry.deed for entry in either.audit.entries()] == [deed(number) for number in range(1, 6)]
+    assert [entry.seq for entry in either.audit.entries(after=3)] == [4, 5]
+    assert either.audit.verify([head]) is None
+    _filled(either)
+    assert either.audit.verify([head]) is None
+
+
+def test_a_long_log_is_read_piece_by_piece(catalog: Catalog) -> None:
+    head = _filled(catalog, 1_001)
+    assert head.seq == 1_001
+    assert catalog.audit.verify([head]) is None
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit SET username = 'x'", "DELETE FROM audit", "DELETE FROM audit WHERE seq = 5"]
+)
+def test_sqlite_refuses_changes(catalog: Catalog, place: CatalogPlace, statement: str) -> None:
+    _filled(catalog)
+    with (
+        sqlite3.connect(place.catalog_file) as raw,
+        pytest.raises(sqlite3.IntegrityError, match="only ever appended to"),
+    ):
+        raw.execute(statement)
+    raw.close()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET username = 'x'", "DELETE FROM audit", "TRUNCATE audit"])
+def test_postgresql_refuses_changes(database: str, statement: str) -> None:
+    engine = server_engine(database)
+    upgrade(engine, CATALOG)
+    with pytest.raises(CatalogError, match="only ever appended to"), writing(engine) as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("statement", "seq", "reason"),
+    [
+        ("UPDATE audit SET username = 'mallory' WHERE seq = 3", 3, "its content does not have its hash"),
+        ("UPDATE audit SET at = at + 1 WHERE seq = 2", 2, "its content does not have its hash"),
+        ("UPDATE audit SET detail = '{}' WHERE seq = 5", 5, "its content does not have its hash"),
+        ("DELETE FROM audit WHERE seq = 2", 2, "it is missing: entry 3 follows entry 1"),
+        ("DELETE FROM audit WHERE seq = 1", 1, "it is missing: entry 2 follows entry 0"),
+        ("UPDATE audit SET seq = 9 WHERE seq = 5", 5, "it is missing: entry 9 follows entry 4"),
+        ("UPDATE audit SET prev_hash = zeroblob(32) WHERE seq = 4", 4, "it does not name the hash of the entry before"),
+    ],
+)
+def test_tampering_is_found_at_its_place(
+    catalog: Catalog, place: CatalogPlace, statement: str, seq: int, reason: str
+) -> None:
+    _filled(catalog)
+    _tamper(place, statement)
+    assert catalog.audit.verify() == BrokenLink(seq, reason)
+
+
+def test_a_cut_off_end_is_found_by_an_anchor_only(catalog: Catalog, place: CatalogPlace) -> None:
+    anchor = _filled(catalog)
+    _tamper(place, "DELETE FROM audit WHERE seq > 3")
+    assert catalog.audit.verify() is None
+    assert catalog.audit.verify([anchor]) == BrokenLink(4, "the log ends here, but entry 5 was noted elsewhere")
+
+
+def test_a_forged_chain_is_found_by_an_anchor_only(catalog: Catalog, place: CatalogPlace) -> None:
+    anchor = _filled(catalog)
+    _tamper(place, "DELETE FROM audit")
+    for number in range(11, 17):
+        catalog.audit.append(deed(number))
+    assert catalog.audit.verify() is None
+    assert catalog.audit.verify([anchor]) == BrokenLink(5, "it is not the entry that was noted elsewhere")

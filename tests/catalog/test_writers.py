@@ -1,0 +1,114 @@
+"""Many processes write to one catalog at once: none is turned away, nothing is lost, none waits long for another."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, event
+
+from drorch.catalog.engine import sqlite_engine, writes
+from drorch.catalog.ledger import Ledger
+from drorch.catalog.migrate import upgrade
+from drorch.catalog.open import CatalogPlace, open_catalog
+from drorch.catalog.paths.recording import Recorder
+from drorch.catalog.queries import RunQuery
+from drorch.catalog.record import Record, Stored
+from drorch.catalog.schema import CATALOG, PATHS
+from drorch.model.proof import ProofLevel
+from tests.catalog.children import WRITERS_SPACING
+from tests.catalog.making import file, proof, record, recorded, run, seen
+
+_WRITERS = 8
+_SECONDS = 60.0 if os.environ.get("DRORCH_TORTURE") else 6.0
+_LONGEST_HOLD = 0.1
+
+
+def test_processes_that_write_at_once_lose_nothing(place: CatalogPlace) -> None:
+    command = [sys.executable, "-m", "tests.catalog.children", "write-runs", str(place.state_dir)]
+    children = [
+        subprocess.Popen(
+            [*command, str(number), str(_SECONDS)],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(_WRITERS)
+    ]
+    said = []
+    for child in children:
+        output, complaints = child.communicate()
+        assert child.returncode == 0, complaints
+        said.append([int(line) for line in output.split()])
+    numbers = [number for of_child in said for number in of_child]
+    assert min(map(len, said)) > 0, "every writer got its turn"
+    with open_catalog(place, upgrade) as catalog:
+        runs = {one.id: one for one in catalog.queries.runs(RunQuery(limit=10 * WRITERS_SPACING))}
+        assert runs == {run(number).id: record(number, problems=5).run for number in numbers}
+        assert len(catalog.queries.known("onsite")) == len(catalog.search.snapshots()) == len(numbers)
+        assert catalog.audit.head().seq == len(numbers)
+        assert catalog.audit.verify() is None
+        for number, of_child in enumerate(said):
+            (history,) = catalog.search.history(b"/7", host=f"web{number}")
+            assert len(history.versions) == len(of_child)
+        assert catalog.damage() == []
+
+
+@contextmanager
+def _holds_measured(engine: Engine) -> Iterator[list[float]]:
+    """How long each transaction in the block kept the write lock, in seconds of this process's CPU time.
+
+    CPU time, because other processes of the machine are none of the transaction's fault.
+    """
+    began: list[float] = []
+    holds: list[float] = []
+
+    def begin(_: Connection) -> None:
+        began.append(time.process_time())
+
+    def end(connection: Connection) -> None:
+        if writes(connection):
+            holds.append(time.process_time() - began[-1])
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "commit", end)
+    yield holds
+    event.remove(engine, "begin", begin)
+    event.remove(engine, "commit", end)
+
+
+@pytest.mark.parametrize("count", [20_000])
+def test_no_write_holds_the_lock_for_long(tmp_path: Path, count: int) -> None:
+    engine = sqlite_engine(tmp_path / "catalog.sqlite")
+    upgrade(engine, CATALOG)
+    ledger = Ledger(engine)
+    numbers = range(1, count // 4 + 1)
+    with _holds_measured(engine) as holds:
+        for _ in range(2):
+            ledger.record(Record(run(1, problems=count)))
+            ledger.know(Stored("onsite", seen(number)) for number in numbers)
+            ledger.prove(proof(number, level) for number in numbers for level in (ProofLevel.L0, ProofLevel.L1))
+        ledger.withdraw("onsite", [seen(number).id for number in numbers], ProofLevel.L0)
+        ledger.removed("onsite", [seen(number).id for number in numbers])
+    assert len(holds) > 20
+    assert max(holds) < _LONGEST_HOLD
+    engine.dispose()
+
+
+def test_no_write_of_paths_holds_the_lock_for_long(tmp_path: Path) -> None:
+    engine = sqlite_engine(tmp_path / "paths.sqlite")
+    upgrade(engine, PATHS)
+    recorder = Recorder(engine)
+    with _holds_measured(engine) as holds:
+        recorder.record_listing(recorded(1), (file(f"/{number % 99}/{number}") for number in range(20_000)))
+        recorder.record_listing(recorded(2), (file(f"/{number % 99}/{number}", 1) for number in range(10_000)))
+        recorder.record_listing(recorded(3), [])
+        recorder.drop([recorded(1).id, recorded(2).id])
+    assert len(holds) > 40
+    assert max(holds) < _LONGEST_HOLD
+    engine.dispose()
