@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass
 
 import hypothesis
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -34,7 +35,7 @@ from tests.machine.memory_source import SECOND, Garden, Item, MemorySource
 
 PASSWORD = "torture"  # noqa: S105
 TORTURE = os.environ.get("DRORCH_TORTURE") == "1"
-EXAMPLES, STEPS = (3000, 40) if TORTURE else (100, 12)
+EXAMPLES, STEPS = (3000, 40) if TORTURE else (60, 12)
 KIB = 1 << 10
 SIZES = (0, 1, 900, 40 * KIB, 700 * KIB, 9 * KIB * KIB, 17 * KIB * KIB)
 """From nothing to more than a pack holds; several chunks from 700 KiB on."""
@@ -248,6 +249,7 @@ def devices(repository: Repository, named: NamedSnapshot) -> set[int]:
     return found
 
 
+@pytest.mark.timeout(0 if TORTURE else 300)
 def test_every_listed_snapshot_restores() -> None:
     seed = int(os.environ.get("DRORCH_SEED") or random.SystemRandom().getrandbits(32))
     print(f"DRORCH_SEED={seed}")  # noqa: T201
