@@ -13,7 +13,6 @@ from drorch.actions.restore.plan import RestorePlan, plan_restore
 from drorch.actions.restore.request import RestoreRequest
 from drorch.errors import Problem
 from drorch.ids import TreeId
-from drorch.repository.node import Node
 from drorch.repository.repository import Repository
 from drorch.sources.files.destination import Destination
 from drorch.sources.files.placement import PARTIAL_PREFIX, DestinationPolicy
@@ -81,14 +80,6 @@ def case_of(tree: Tree, to: Path) -> Case:
     repository = new_repository()
     with writing(repository) as writer:
         root = writer.tree(tree)
-        writer.snapshot(root)
-    return Case(repository, root, to)
-
-
-def case_of_nodes(repository: Repository, to: Path, *nodes: Node) -> Case:
-    """The same, of nodes by themselves, whose blobs are stored already."""
-    with writing(repository) as writer:
-        root = writer.nodes(*nodes)
         writer.snapshot(root)
     return Case(repository, root, to)
 

@@ -165,9 +165,11 @@ class _Planner:
 
     def _settle_ways(self, path: RelativePath) -> None:
         """Plan the folders above a path that were passed on the way to it."""
-        above = [path[:depth] for depth in range(1, len(path)) if path[:depth] in self._ways]
-        for folder in above:
-            self._add_folder(self._ways.pop(folder))
+        above: list[Chosen] = []
+        while (folder := path[: len(path) - 1 - len(above)]) in self._ways:
+            above.append(self._ways.pop(folder))
+        for chosen in reversed(above):
+            self._add_folder(chosen)
 
     def _add_folder(self, chosen: Chosen) -> None:
         self._folders.append(PlannedNode(chosen.path, metadata_of(chosen.node)))

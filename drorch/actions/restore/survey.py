@@ -82,6 +82,7 @@ class Survey:
         self._overwrite = overwrite
         self._keeps = overwrite in (Overwrite.NEVER, Overwrite.IF_NEWER)
         self._to_be_made: set[RelativePath] = set()
+        self._hidden: set[RelativePath] = set()
 
     def enter(self, path: RelativePath, node: Node) -> FolderPlace:
         """Look at the place of a folder."""
@@ -94,7 +95,7 @@ class Survey:
             self._to_be_made.add(path)
             return FolderPlace.LEFT_ALONE if self._stays(present, node) else FolderPlace.FREE
         if _is_closed(present):
-            self._to_be_made.add(path)
+            self._hidden.add(path)
             return FolderPlace.HIDDEN if self._keeps else FolderPlace.FREE
         return FolderPlace.FREE
 
@@ -104,8 +105,9 @@ class Survey:
         return destination is not None and self._stays(destination.existing(path), node)
 
     def _at(self, path: RelativePath) -> Destination | None:
-        """The destination where it may hold something by this path."""
-        return None if path[:-1] in self._to_be_made else self._destination
+        """The destination where it may hold something by this path that can be looked at."""
+        folder = path[:-1]
+        return None if folder in self._to_be_made or folder in self._hidden else self._destination
 
     def _stays(self, present: os.stat_result | None, node: Node) -> bool:
         if present is None or not self._keeps:
@@ -161,7 +163,9 @@ class Survey:
 
     def extras(self, path: RelativePath, keep: frozenset[bytes], meant: Callable[[Extra], bool]) -> Sequence[Extra]:
         """What is meant of what a folder holds beside these names."""
-        return () if self._destination is None else self._destination.extras(path, keep, meant)
+        if self._destination is None or path in self._to_be_made:
+            return ()
+        return self._destination.extras(path, keep, meant)
 
 
 def _is_closed(folder: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ from drorch.ids import TreeId
 from drorch.repository.node import Node, NodeType
 from drorch.repository.repository import Repository
 
-_REPEATED_FREELY = 100_000
+_REPEATED_FREELY = 10_000
 _MOST_NODES = 2_000_000
 _MOST_NODES_PER_STORED = 1_000
 """Real folders share trees where a file system has snapshots of itself within it, a thousand perhaps."""
