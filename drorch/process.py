@@ -112,13 +112,14 @@ def start_worker(entry: str, *, descriptors: Sequence[int] = ()) -> Worker:
         sys.executable, "-P", "-c", "from drorch.process import run_as_worker; run_as_worker()",
         entry, str(theirs.fileno()),
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    inherited = {name: os.environ[name] for name in _WORKER_VARIABLES if name in os.environ}
+    environment = {**inherited, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno(), *descriptors],
-            env=_without_secrets(environment),
+            env=environment,
         )
     except OSError as fault:
         ours.close()
@@ -145,6 +146,9 @@ def _end_with_parent(descriptor: int) -> None:
     poll.poll()
     os._exit(1)
 
+
+_WORKER_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LC_TIME", "TZ", "TZDIR", "TMPDIR")
+"""All that a worker inherits: a variable that is not here may hold a secret of somebody's."""
 
 _SECRET_VARIABLES = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_COMMAND", "RESTIC_PASSWORD_FILE")
 

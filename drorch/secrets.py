@@ -44,7 +44,7 @@ def read_password_file(path: Path) -> str:
             password = decode_password(file.read())
     except OSError as fault:
         raise SecretMissing(
-            f"password file {path}: {fault.strerror}", hint="Give --password-file a file you can read."
+            f"password file {path}: {fault.strerror}", hint="Name a file that exists and that you can read."
         ) from fault
     if not password:
         raise SecretMissing(f"password file {path} is empty", hint=f"Write the password into {path}.")
