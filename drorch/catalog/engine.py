@@ -6,6 +6,7 @@ What the database library raises leaves this room as `CatalogError`.
 """
 
 import contextlib
+import gc
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,10 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from drorch.errors import CatalogError
 
-LARGEST_BATCH = 10_000
-"""No transaction writes more rows than this (docs/ARCHITECTURE.md)."""
-
-BATCH = 1_000
+BATCH = 500
 """Rows in one transaction: few enough that the write lock is held far less than 100 ms."""
 
 BUSY_SECONDS = 60.0
@@ -113,11 +111,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
             # Under REPEATABLE READ the lock must be had before the snapshot is taken, so it is one of the session.
             _lock_session(connection)
         try:
-            with connection.begin():
+            with _uncollected(), connection.begin():
                 yield connection
         finally:
             if serial:
                 _unlock_session(connection)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    # A full collection of a large heap takes longer than all the rest of a write: it waits until the lock is free.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _lock_session(connection: Connection) -> None:

@@ -41,8 +41,8 @@ def test_a_log_verifies_and_reads_back(either: Catalog) -> None:
 
 
 def test_a_long_log_is_read_piece_by_piece(catalog: Catalog) -> None:
-    head = _filled(catalog, 1_001)
-    assert head.seq == 1_001
+    head = _filled(catalog, 501)
+    assert head.seq == 501
     assert catalog.audit.verify([head]) is None
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from sqlalchemy import Connection, Engine, event
 from drorch.catalog.engine import sqlite_engine, writes
 from drorch.catalog.ledger import Ledger
 from drorch.catalog.migrate import upgrade
-from drorch.catalog.open import CatalogPlace, open_catalog
+from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.catalog.paths.recording import Recorder
 from drorch.catalog.queries import RunQuery
 from drorch.catalog.record import Record, Stored
 from drorch.catalog.schema import CATALOG, PATHS
 from drorch.model.proof import ProofLevel
 from tests.catalog.children import WRITERS_SPACING
-from tests.catalog.making import file, proof, record, recorded, run, seen
+from tests.catalog.making import deed, file, proof, record, recorded, run, seen
 
 _WRITERS = 8
 _SECONDS = 60.0 if os.environ.get("DRORCH_TORTURE") else 6.0
@@ -112,3 +113,10 @@ def test_no_write_of_paths_holds_the_lock_for_long(tmp_path: Path) -> None:
     assert len(holds) > 40
     assert max(holds) < _LONGEST_HOLD
     engine.dispose()
+
+
+def test_threads_that_append_at_once_make_one_chain(either: Catalog) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        entries = list(pool.map(lambda number: either.audit.append(deed(number)), range(40)))
+    assert sorted(entry.seq for entry in entries) == list(range(1, 41))
+    assert either.audit.verify([either.audit.head()]) is None
