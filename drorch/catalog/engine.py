@@ -149,6 +149,20 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def copy_to(engine: Engine, copy: Path) -> None:
+    """Copy a SQLite database, as it is at one moment, to a file that is whole or not there. Raises `CatalogError`."""
+    unfinished = copy.with_name(f"{copy.name}.new")
+    try:
+        unfinished.unlink(missing_ok=True)
+        with translated(engine):
+            source, target = sqlite3.connect(str(engine.url.database)), sqlite3.connect(unfinished)
+            with contextlib.closing(source), contextlib.closing(target):
+                source.backup(target)
+        unfinished.replace(copy)
+    except OSError as fault:
+        raise CatalogError(f"catalog copy {copy}: {fault.strerror}") from fault
+
+
 @contextlib.contextmanager
 def translated(engine: Engine) -> Iterator[None]:
     """Raises whatever the database library raises in the block as `CatalogError`."""

@@ -6,7 +6,6 @@ beside it (`catalog.sqlite.0001.copy`), one per revision; a PostgreSQL database 
 
 import contextlib
 import fcntl
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Engine
 
-from drorch.catalog.engine import shown, translated, writing
+from drorch.catalog.engine import copy_to, shown, writing
 from drorch.catalog.schema import Schema, Standing, revision_of, standing
 from drorch.errors import CatalogError
 
@@ -77,11 +76,4 @@ def _alone(engine: Engine) -> Iterator[None]:
 def _keep_copy(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
-    copy = Path(f"{engine.url.database}.{revision_of(engine)}.copy")
-    unfinished = copy.with_name(f"{copy.name}.new")
-    unfinished.unlink(missing_ok=True)
-    with translated(engine):
-        source, target = sqlite3.connect(str(engine.url.database)), sqlite3.connect(unfinished)
-        with contextlib.closing(source), contextlib.closing(target):
-            source.backup(target)
-    unfinished.replace(copy)
+    copy_to(engine, Path(f"{engine.url.database}.{revision_of(engine)}.copy"))

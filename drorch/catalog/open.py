@@ -13,7 +13,7 @@ from typing import Self
 from sqlalchemy import Engine, text
 
 from drorch.catalog.audit import AuditLog
-from drorch.catalog.engine import reading, server_engine, shown, sqlite_engine
+from drorch.catalog.engine import copy_to, reading, server_engine, shown, sqlite_engine
 from drorch.catalog.ledger import Ledger
 from drorch.catalog.paths.recording import Recorder
 from drorch.catalog.paths.searching import Search
@@ -71,6 +71,15 @@ class Catalog:
     def damage(self) -> list[str]:
         """What SQLite finds wrong in its files, reading all of them; PostgreSQL looks after itself."""
         return [fault for engine in self._engines for fault in _damage(engine)]
+
+    def copy_to(self, copy: Path) -> None:
+        """Copy what only drorch knows, as it is at this moment, to a file: what goes to the targets.
+
+        Raises `CatalogError`, also where that lies in PostgreSQL, which has tools of its own.
+        """
+        if self._engines[0].dialect.name != "sqlite":
+            raise CatalogError("a catalog in PostgreSQL is not copied", hint="Back it up as a job: pg_dump.")
+        copy_to(self._engines[0], copy)
 
     def close(self) -> None:
         """Let go of the databases; closing again does nothing."""

@@ -28,6 +28,8 @@ class RunQuery:
     """Which runs: those that fit everything that is given, the newest `limit` of them."""
 
     job: str | None = None
+    target: str | None = None
+    host: str | None = None
     kind: RunKind | None = None
     outcomes: Collection[RunOutcome] = ()
     since: datetime | None = None
@@ -46,6 +48,10 @@ class Queries:
         query = select(RUN).order_by(RUN.c.started.desc(), RUN.c.id).limit(asked.limit)
         if asked.job is not None:
             query = query.where(RUN.c.job == asked.job)
+        if asked.target is not None:
+            query = query.where(RUN.c.target == asked.target)
+        if asked.host is not None:
+            query = query.where(RUN.c.host == asked.host)
         if asked.kind is not None:
             query = query.where(RUN.c.kind == asked.kind.value)
         if asked.outcomes:

@@ -40,7 +40,6 @@ def upgrade() -> None:
         sa.Column("name", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("folder", "name", "lineage"),
     )
-    op.create_index("entry_by_lineage", "entry", ["lineage"])
     op.create_table(
         "version",
         sa.Column("entry", sa.BigInteger, sa.ForeignKey("entry.id"), primary_key=True),

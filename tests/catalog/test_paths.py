@@ -104,6 +104,17 @@ def test_lineages_are_apart(catalog: Catalog) -> None:
     assert [one.id for one in catalog.search.snapshots(other)] == [snapshot_id(2)]
 
 
+def test_a_lineage_is_renamed_unless_the_name_is_taken(catalog: Catalog) -> None:
+    new, taken = Lineage("web1", "people"), Lineage("web1", "etc")
+    catalog.recorder.record_listing(recorded(1), [file("/a")])
+    catalog.recorder.record_listing(recorded(2, taken), [file("/a")])
+    with pytest.raises(CatalogError, match="there is a history of etc on web1 already"):
+        catalog.recorder.rename(HOMES, taken)
+    catalog.recorder.rename(HOMES, new)
+    assert [one.lineage for one in catalog.search.history(b"/a")] == [taken, new]
+    assert catalog.recorder.newest(new) == snapshot_id(1)
+
+
 def test_many_more_paths_than_a_batch(catalog: Catalog) -> None:
     listing = {f"/many/{number:05}".encode(): file_state(0) for number in range(5_500)}
     catalog.recorder.record_listing(recorded(1), _entries(listing))

@@ -125,6 +125,14 @@ class Recorder:
                 closed = and_(tuple_(VERSION.c.entry, VERSION.c.first).in_(some), VERSION.c.until != OPEN)
                 connection.execute(delete(VERSION).where(closed))
 
+    def rename(self, old: Lineage, new: Lineage) -> None:
+        """Give a lineage another name. Raises `CatalogError` where another has it."""
+        with writing(self._engine) as connection:
+            if connection.scalar(select(LINEAGE.c.id).where(*_is(new))) is not None:
+                raise CatalogError(f"there is a history of {new.job} on {new.host} already")
+            values = {"host": _bytes(new.host), "job": _bytes(new.job)}
+            connection.execute(update(LINEAGE).where(*_is(old)).values(**values))
+
     def _has(self, snapshot: SnapshotId) -> bool:
         query = select(SNAPSHOT.c.ordinal).where(SNAPSHOT.c.snapshot == snapshot, SNAPSHOT.c.complete == 1)
         with reading(self._engine) as connection:
