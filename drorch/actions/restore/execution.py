@@ -183,13 +183,16 @@ class _Files:
             if unfinished.missing:
                 return first
             del self._unfinished[number]
+        identity = None
         if unfinished.sink is not None and unfinished.failed:
             unfinished.sink.discard()
         elif unfinished.sink is not None:
-            self._done(number, unfinished.sink.finish(self._files[number].metadata))
+            identity = unfinished.sink.finish(self._files[number].metadata)
+        self._done(number, identity)
         return first
 
     def _done(self, number: int, identity: Identity | None) -> None:
+        """A file is finished; without an identity it failed, which was reported."""
         file = self._files[number]
         self.identities[number] = identity
         if identity is not None:
@@ -218,8 +221,11 @@ class _Files:
 
     def _fail_in(self, number: int, why: str) -> None:
         file = self._files[number]
-        if self._is_written_whole(file) or self._one_less(number, failed=True):
-            self._executor.report(file.path, f"not restored: {why}")
+        if self._is_written_whole(file):
+            self._done(number, None)
+        elif not self._one_less(number, failed=True):
+            return
+        self._executor.report(file.path, f"not restored: {why}")
 
     @staticmethod
     def _is_written_whole(file: PlannedFile) -> bool:
