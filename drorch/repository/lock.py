@@ -158,10 +158,16 @@ class Lock:
         self._guard = threading.Lock()
         self._released = threading.Event()
         self._renewer = threading.Thread(target=self._keep_renewing, name="lock renewer", daemon=True)
+        self._settler = threading.Thread(target=self._settle_beside, name="lock settler", daemon=True)
+        self._conflict: DrorchError | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Lock":
-        """Acquire. Raises `RepositoryLocked` where another client's lock conflicts and does not go in time."""
+        """Acquire. Raises `RepositoryLocked` where another client's lock conflicts and does not go in time.
+
+        A shared lock settles while its holder begins to read: `wait_until_settled` tells whether another client came
+        at the very same time. docs/adr/0008-shared-locks-settle-beside-the-work.md.
+        """
         self._stack.enter_context(_hangups_ignored())
         try:
             self._acquire()
@@ -177,6 +183,8 @@ class Lock:
         """Release. A target that does not answer any more does not hide what went wrong before."""
         self._released.set()
         self._renewer.join()
+        if self._settler.ident is not None:
+            self._settler.join()
         with self._stack:
             try:
                 if self._id is not None:
@@ -203,20 +211,44 @@ class Lock:
     def _try_to_acquire(self) -> None:
         _refuse(self._folder.conflicts(self._exclusive))
         lock_id = self._folder.write(self._exclusive)
+        self._id = lock_id
+        self._renewed = self._clock.monotonic()
+        if not self._exclusive and not self._retry_for:
+            self._settler.start()
+            return
         try:
             self._clock.sleep(_SETTLE_SECONDS)
             _refuse(self._folder.conflicts(self._exclusive, own=lock_id))
         except BaseException:
+            self._id = None
             self._folder.remove(lock_id)
             raise
-        self._id = lock_id
-        self._renewed = self._clock.monotonic()
+
+    def _settle_beside(self) -> None:
+        # A reader that is done sooner may leave: whoever came at the same time still waits before it removes anything.
+        if self._released.wait(_SETTLE_SECONDS):
+            return
+        try:
+            _refuse(self._folder.conflicts(self._exclusive, own=self._id))
+        except DrorchError as fault:
+            self._conflict = fault
+
+    def wait_until_settled(self) -> None:
+        """Return once nobody who came at the same time can have been overlooked; to be called before every write.
+
+        Raises `RepositoryLocked` where somebody did come.
+        """
+        if self._settler.ident is not None:
+            self._settler.join()
+        if self._conflict is not None:
+            raise self._conflict
 
     def assert_held(self) -> None:
         """Raise `RepositoryLocked` where the lock was taken away, or could not be renewed for too long.
 
         To be called before every commit: without the lock, another client may be deleting what we wrote.
         """
+        self.wait_until_settled()
         with self._guard:
             expired = self._clock.monotonic() - self._renewed > EXPIRY_SECONDS
             if self._id is None or expired or not self._folder.exists(self._id):

@@ -41,7 +41,7 @@ class Snapshot:
 
 
 def encode_snapshot(snapshot: Snapshot) -> str:
-    """The JSON of a snapshot file: fields in restic's order, empty ones left out."""
+    """The JSON of a snapshot file: fields in restic's order, empty ones left out, unknown ones as they were."""
     optional = (
         ("hostname", snapshot.hostname),
         ("username", snapshot.username),
@@ -52,7 +52,6 @@ def encode_snapshot(snapshot: Snapshot) -> str:
         ("original", snapshot.original.hex() if snapshot.original else ""),
         ("program_version", snapshot.program_version),
         ("summary", snapshot.summary),
-        *snapshot.extra.items(),
     )
     fields = {
         "time": timestamps.format_local(snapshot.time),
@@ -60,6 +59,7 @@ def encode_snapshot(snapshot: Snapshot) -> str:
         "tree": snapshot.tree.hex(),
         "paths": snapshot.paths,
         **{key: value for key, value in optional if value},
+        **snapshot.extra,
     }
     return encode(fields)
 

@@ -122,6 +122,7 @@ class Writer:
 
     def accept(self, pack: FinishedPack) -> None:
         """Upload a pack whose blobs were claimed; waits while too many are under way."""
+        self._lock.wait_until_settled()
         self._uploader.accept(pack)
 
     def save_tree(self, blob: bytes) -> TreeId:

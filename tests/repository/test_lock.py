@@ -89,10 +89,26 @@ def test_two_that_come_at_once_do_not_both_get_in(repository: Repository, clock:
             super().sleep(seconds)
             leave_lock(repository)
 
-    with pytest.raises(RepositoryLocked, match="elsewhere"), Lock(repository.locks, False, timedelta(0), Rival()):
+    with pytest.raises(RepositoryLocked, match="elsewhere"), Lock(repository.locks, True, timedelta(0), Rival()):
         pass
     assert len(lock_ids(repository)) == 1
     assert clock.slept == []
+
+
+def test_a_shared_lock_settles_beside_the_work_and_stops_it_before_it_writes(repository: Repository) -> None:
+    with repository.shared_lock() as lock:
+        leave_lock(repository)
+        with pytest.raises(RepositoryLocked, match="elsewhere"):
+            lock.wait_until_settled()
+        with pytest.raises(RepositoryLocked, match="elsewhere"):
+            lock.assert_held()
+    assert len(lock_ids(repository)) == 1
+
+
+def test_a_reader_that_is_done_before_its_lock_settles_just_leaves(repository: Repository) -> None:
+    with repository.shared_lock():
+        leave_lock(repository)
+    assert len(lock_ids(repository)) == 1
 
 
 def test_a_lock_that_was_taken_away_is_not_held_any_more(repository: Repository) -> None:
