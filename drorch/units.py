@@ -61,6 +61,13 @@ def duration_text(span: timedelta) -> str:
     return f"{seconds // size}{unit}"
 
 
+def rough_span(span: timedelta) -> str:
+    """A span as people say it, rounded down: "3d", "26h", "15m", "40s"; two of a unit are the least it is used for."""
+    seconds = max(0, int(span.total_seconds()))
+    unit, size = next((unit, size) for unit, size in _SPAN_SECONDS[2:] if seconds >= 2 * size or size == 1)
+    return f"{seconds // size}{unit}"
+
+
 def size_text(count: int) -> str:
     """Bytes as `parse_size` reads them, exactly: "10 MiB", "1500 B"."""
     for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):

@@ -32,3 +32,18 @@ def only_run_of(job: JobName, state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_run_now(job: JobName, state_dir: Path) -> bool:
+    """Whether a process holds the lock of a job; yes where that cannot be told.
+
+    Asked of the kernel's list (proc_locks(5)): to try the lock would be in the way of a run that begins now.
+    """
+    try:
+        inode = (state_dir / "locks" / f"{job}.lock").stat().st_ino
+        held = Path("/proc/locks").read_text("ascii").splitlines()
+    except FileNotFoundError as fault:
+        return bool(fault.filename == "/proc/locks")
+    except OSError:
+        return True
+    return any(fields[1] == "FLOCK" and fields[5].endswith(f":{inode}") for fields in map(str.split, held))
