@@ -126,6 +126,8 @@ missing_test_packages() {
     command -v setfacl >/dev/null 2>&1 || echo acl
     command -v setfattr >/dev/null 2>&1 || echo attr
     command -v setcap >/dev/null 2>&1 || echo libcap2-bin
+    command -v strace >/dev/null 2>&1 || echo strace
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
 }
 
 # setup demo|tests
