@@ -13,11 +13,12 @@ from drorch.actions.progress import Progress
 from drorch.app.access import Access, opened
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.app.books import kept_books
+from drorch.app.state import complaint_about, run_state
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import ConfigError, SourceUnavailable
+from drorch.errors import ConfigError, JobBusy, RepositoryError, SecretMissing, SourceUnavailable, TargetError
 from drorch.model.job import FilesSpec, Job
-from drorch.model.names import TargetName
+from drorch.model.names import STATE_JOB, TargetName
 from drorch.orchestrator.books import Books, Doer
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.compression import Compression
@@ -25,6 +26,9 @@ from drorch.repository.repository import Repository
 from drorch.sources.files.excludes import patterns_of_file
 from drorch.sources.files.guard import Expectation
 from drorch.sources.files.selection import Selection
+
+_UNREACHED = (TargetError, RepositoryError, SecretMissing, JobBusy)
+"""Faults of a run after which it is no use to save anything else to the same target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,42 @@ def run_jobs(
 ) -> Iterator[RunReport | str]:
     """Run jobs one after the other: a report for each target, then what the books could not take, in words.
 
-    Raises `ConfigError` for a job or a target that does not exist, before anything is run.
+    Afterwards what only drorch knows is saved to every target that was reached (`@state`, which may be asked for by
+    name). Raises `ConfigError` for a job or a target that does not exist, before anything is run.
     """
-    chosen = [configuration.job(name) for name in wanted.jobs]
+    chosen = [configuration.job(name) for name in wanted.jobs if name != STATE_JOB]
     pairs = [(job, target) for job in chosen for target in _targets(job, wanted.target)]
+    asked = _state_targets(configuration, wanted.target) if STATE_JOB in wanted.jobs else []
     with kept_books(configuration, clock) as books:
-        doer = Doer.here()
+        doer, reached = Doer.here(), dict[TargetName, None]()
         for job, target in pairs:
             books.did(doer, "run", job=job.name, target=target, configuration=configuration.digest)
             with progress(job) as shown:
-                yield _run(configuration, job, target, _Circumstances(books, doer, clock, wanted.retry_lock, shown))
-        yield from books.complaints
+                report = _run(configuration, job, target, _Circumstances(books, doer, clock, wanted.retry_lock, shown))
+            if not isinstance(report.fault, _UNREACHED):
+                reached[target] = None
+            yield report
+        for target in asked:
+            books.did(doer, "run", job=STATE_JOB, target=target, configuration=configuration.digest)
+        for target in dict.fromkeys([*reached, *asked]):
+            report = run_state(configuration, target, books, clock, wanted.retry_lock)
+            if target in asked:
+                yield report
+            elif (complaint := complaint_about(report)) is not None:
+                books.complaints.append(complaint)
+        yield from _once(books.complaints)
+
+
+def _state_targets(configuration: Configuration, only: str | None) -> Sequence[TargetName]:
+    return list(configuration.targets) if only is None else [configuration.target(only).name]
+
+
+def _once(complaints: Sequence[str]) -> Iterator[str]:
+    """Each complaint once, and none that another one says with more words."""
+    told = list(dict.fromkeys(complaints))
+    for complaint in told:
+        if not any(complaint != other and complaint in other for other in told):
+            yield complaint
 
 
 def _targets(job: Job, only: str | None) -> Sequence[TargetName]:

@@ -19,7 +19,7 @@ from drorch.catalog.spool import Spool, record_or_spool
 from drorch.clock import Clock
 from drorch.errors import CatalogError, DrorchError
 from drorch.ids import SnapshotId
-from drorch.model.audit import Deed
+from drorch.model.audit import AuditHead, Deed
 from drorch.model.finding import Comment, Finding, FindingKind
 from drorch.model.reconciliation import Alarm, alarm, reconcile
 from drorch.model.run import Run
@@ -88,6 +88,16 @@ class Books:
             self._catalog.audit.append(Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail))
         except CatalogError as fault:
             self.complaints.append(fault.message)
+
+    def audit_head(self) -> AuditHead | None:
+        """The end of the audit log; None where it cannot be read."""
+        if self._catalog is None:
+            return None
+        try:
+            return self._catalog.audit.head()
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return None
 
     def compare(self, target: str, listing: SnapshotListing, run: str | None) -> list[Alarm]:
         """Compare a target's listing with what is known of it; raise the alarm about what vanished or changed."""

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from drorch.actions.backup import BackupResult
@@ -19,8 +20,8 @@ from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
 from drorch.orchestrator.books import Books, Doer
-from drorch.orchestrator.joblock import only_run_of
 from drorch.orchestrator.seen import seen
+from drorch.orchestrator.turn import NO_PATIENCE, turn_with
 from drorch.repository.repository import NamedSnapshot, Repository
 
 MOST_PROBLEMS = 1000
@@ -31,7 +32,8 @@ MOST_PROBLEMS = 1000
 class Assignment:
     """A job to be run on one target, by whom and under which configuration.
 
-    `keeps_history` is set for one target of a job: the same paths need not be recorded twice.
+    `keeps_history` is set for one target of a job: the same paths need not be recorded twice. `patience` is how long
+    it waits for another run of the same job.
     """
 
     job: JobName
@@ -42,6 +44,7 @@ class Assignment:
     versions: Mapping[str, str]
     trigger: Trigger = Trigger.HAND
     keeps_history: bool = True
+    patience: timedelta = NO_PATIENCE
 
     @property
     def subject(self) -> str:
@@ -80,7 +83,9 @@ class Runner:
         """
         run = self._new_run(assignment)
         try:
-            with only_run_of(assignment.job, self._state_dir):
+            with turn_with(assignment.job, self._state_dir, self._clock, assignment.patience) as complaint:
+                if complaint is not None:
+                    self._books.complaints.append(complaint)
                 self._books.begin(run)
                 return self._carry_out(assignment, run, door, work)
         except JobBusy as fault:

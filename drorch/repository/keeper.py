@@ -36,9 +36,7 @@ class Keeper:
         """Give the lock back."""
         self._lock.__exit__(kind, fault, trace)
 
-    def retag(
-        self, named: NamedSnapshot, tags: tuple[str, ...], announce: Announce = lambda _: None
-    ) -> NamedSnapshot:
+    def retag(self, named: NamedSnapshot, tags: tuple[str, ...], announce: Announce = lambda _: None) -> NamedSnapshot:
         """Give a snapshot other tags: it is saved anew, its first id as `original`, then the old file is removed.
 
         As `restic tag` does it; fields drorch does not know survive. Raises `RepositoryLocked` where the lock was

@@ -275,12 +275,14 @@ def _enter(walk: Walk, branch: Branch, shown: bytes, *, covered: bool) -> Branch
 class FilesSource:
     """Files and folders as a source. One object is one pass: make a new one for the next.
 
-    `on_excluded(path, reason)` is told of everything left out on purpose. Raises `UsageError` for a selection that
-    makes no sense.
+    `on_excluded(path, reason)` is told of everything left out on purpose; `here` is the folder that relative targets
+    begin at, None for the process's own. Raises `UsageError` for a selection that makes no sense.
     """
 
-    def __init__(self, selection: Selection, *, on_excluded: ExclusionObserver | None = None) -> None:
-        here = os.getcwdb()
+    def __init__(
+        self, selection: Selection, *, on_excluded: ExclusionObserver | None = None, here: bytes | None = None
+    ) -> None:
+        here = os.getcwdb() if here is None else here
         self._walk = Walk(selection, on_excluded)
         self._bases = lay_out(selection.targets, here)
         self.paths = tuple(dict.fromkeys(absolute(target, here) for target in selection.targets))

@@ -1,0 +1,78 @@
+"""The job @state, composed: what only drorch knows goes to the targets of the configuration."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from drorch import __version__
+from drorch.app.access import Access, opened
+from drorch.app.books import place_of
+from drorch.clock import Clock
+from drorch.config.configuration import Configuration
+from drorch.errors import DrorchError
+from drorch.model.audit import AuditHead
+from drorch.model.names import STATE_JOB, TargetName
+from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.runner import Assignment, Runner, RunReport
+from drorch.orchestrator.state import State, heads, save_state
+from drorch.repository.repository import Repository
+
+_PATIENCE = timedelta(seconds=30)
+"""How long one waits while another process saves the state: it is done in seconds, and lacks what we know."""
+
+
+def run_state(
+    configuration: Configuration, target: TargetName, books: Books, clock: Clock, retry_lock: timedelta
+) -> RunReport:
+    """Save the state to a target, and write down what became of it; an error of drorch's is in the report."""
+    assignment = Assignment(
+        job=STATE_JOB,
+        target=target,
+        host=configuration.host,
+        doer=Doer.here(),
+        config_hash=configuration.digest,
+        versions={"drorch": __version__},
+        keeps_history=False,
+        patience=_PATIENCE,
+    )
+    state = State(
+        place=place_of(configuration),
+        configuration=configuration.file,
+        host=configuration.host,
+        program_version=f"drorch {__version__}",
+        head=books.audit_head(),
+    )
+    runner = Runner(books, configuration.state_dir, clock)
+    return runner.back_up(
+        assignment, door_to(configuration, target), lambda repository: save_state(repository, state, retry_lock)
+    )
+
+
+def door_to(configuration: Configuration, target: TargetName) -> Callable[[], AbstractContextManager[Repository]]:
+    """What opens the repository on a target; it is not locked."""
+    place = configuration.target(target)
+    return lambda: opened(Access(place.url, place.password), lock=False)
+
+
+def complaint_about(report: RunReport) -> str | None:
+    """What must be said of a run of @state that nobody asked for; None where it went well."""
+    about = f"what only drorch knows is not on {report.run.target}"
+    if report.fault is not None:
+        return f"{about}: {report.fault.message}"
+    if report.run.problems:
+        told = "; ".join(f"{problem.subject}: {problem.message}" for problem in report.run.problems)
+        return f"{about}, not all of it: {told}"
+    return None
+
+
+def travelled_heads(configuration: Configuration) -> tuple[list[AuditHead], list[str]]:
+    """The ends of the audit log that lie on the targets, and which targets could not be asked, in words."""
+    found: list[AuditHead] = []
+    silent: list[str] = []
+    for name in configuration.targets:
+        try:
+            with door_to(configuration, name)() as repository:
+                found += heads(repository, configuration.host)
+        except DrorchError as fault:
+            silent.append(f"target {name}: {fault.message}")
+    return found, silent

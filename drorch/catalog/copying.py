@@ -1,0 +1,108 @@
+"""Copies of catalog.sqlite that are whole: taken from it while others write, and put in its place where it was lost.
+
+Whenever the process dies, the file that was there is there, or the copy is.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from drorch.catalog.audit import AuditLog
+from drorch.catalog.engine import BUSY_SECONDS, fault_of, sqlite_engine
+from drorch.errors import CatalogError
+from drorch.model.audit import AuditHead, BrokenLink
+
+_LOG = "-wal"
+_BESIDES = (_LOG, "-shm", "-journal")
+
+
+def copy_database(source: Path, copy: Path) -> AuditHead:
+    """Copy a catalog while it is in use, into one file of its own; answers the end of the audit log that is in it.
+
+    The copy is of one moment (SQLite's online backup). Raises `CatalogError` where the source is missing, damaged or no
+    catalog, or where there is no room for the copy, which is then removed.
+    """
+    if not source.exists():
+        raise CatalogError(f"catalog {source} is missing", hint="Run drorch catalog rebuild.")
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as opened,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            opened.backup(target)
+        head = head_of(copy)
+        # A database in WAL mode would need a second file as soon as somebody reads it.
+        with contextlib.closing(sqlite3.connect(copy)) as target:
+            target.execute("PRAGMA journal_mode = DELETE").fetchone()
+        return head
+    except sqlite3.Error as fault:
+        _remove(copy)
+        raise fault_of(str(source), fault) from fault
+    except CatalogError:
+        _remove(copy)
+        raise
+
+
+def head_of(file: Path) -> AuditHead:
+    """The end of the audit log in a catalog file. Raises `CatalogError` where it is no catalog."""
+    engine = sqlite_engine(file)
+    try:
+        return AuditLog(engine).head()
+    finally:
+        engine.dispose()
+
+
+def broken_link(file: Path, anchors: Iterable[AuditHead]) -> BrokenLink | None:
+    """The first broken link of the audit log in a catalog file, seen against heads noted elsewhere.
+
+    Raises `CatalogError`.
+    """
+    engine = sqlite_engine(file)
+    try:
+        return AuditLog(engine).verify(anchors)
+    finally:
+        engine.dispose()
+
+
+def is_sound(file: Path) -> bool:
+    """Whether SQLite finds nothing wrong in a database file, reading all of it. False where there is none."""
+    if not file.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as opened:
+            return opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    except sqlite3.Error:
+        return False
+
+
+def put_in_place(copy: Path, file: Path, aside: Path) -> None:
+    """Make a copy the catalog; what stood there is kept as `aside`. Raises `CatalogError`.
+
+    The old log goes first: SQLite would play it into whatever file it finds beside it.
+    """
+    try:
+        with copy.open("rb+") as opened:
+            os.fsync(opened.fileno())
+        if file.exists() and not aside.exists():
+            aside.hardlink_to(file)
+        log = file.with_name(file.name + _LOG)
+        if log.exists():
+            log.replace(aside.with_name(aside.name + _LOG))
+        for suffix in _BESIDES[1:]:
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        copy.replace(file)
+        descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as fault:
+        raise CatalogError(f"catalog {file}: {fault.strerror}", hint="Look at the rights of its folder.") from fault
+
+
+def _remove(file: Path) -> None:
+    for suffix in ("", *_BESIDES):
+        with contextlib.suppress(OSError):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
