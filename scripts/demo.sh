@@ -86,7 +86,25 @@ compare() {
         diff "$place/before" "$place/after"
 }
 
-drorch() { "$drorch" --repo "$repository" --password-file "$password" "$@"; }
+configure() {
+    cat >"$place/jobs.toml" <<EOF
+[drorch]
+state_dir = "$place/state"
+
+[targets.demo]
+type = "local"
+path = "$repository"
+password = { file = "$password" }
+
+[jobs.tree]
+source = { type = "files", paths = ["$tree"] }
+targets = ["demo"]
+schedule = "every 4h"
+objectives = { rpo = "8h" }
+EOF
+}
+
+drorch() { "$drorch" -c "$place/jobs.toml" "$@"; }
 
 started=$(milliseconds)
 printf 'demo password\n' >"$password"
@@ -94,30 +112,33 @@ plant
 files=$(find "$tree" -type f -printf x | wc -c)
 title "A tree of $files files, $(kibibytes "$tree") KiB, with links, a sparse file and odd names"
 
-title "A new repository"
-timed drorch init
+title "A job that saves it, and a new repository"
+configure
+drorch config check
+timed drorch init -t demo
 
 title "First backup"
-timed drorch backup "$tree"
+timed drorch run tree
 first=$(kibibytes "$repository")
 
 title "Some files change, then the second backup"
 change
-timed drorch backup "$tree"
+timed drorch run tree
 second=$(kibibytes "$repository")
 
-title "What is there"
-timed drorch snapshots
+title "What is there, and what became of one file"
+timed drorch snapshots -t demo
+timed drorch history "$tree/random.bin"
 
 if [ -n "${DRORCH_DEMO_PAUSE:-}" ]; then
     $DRORCH_DEMO_PAUSE "$repository"
 fi
 
 title "Every stored byte is read and verified"
-timed drorch check --read-data
+timed drorch check -t demo --read-data
 
 title "The newest snapshot is restored"
-timed drorch restore latest --to "$restored"
+timed drorch restore latest -t demo --to "$restored"
 
 title "The restored tree is compared with the original, byte for byte"
 timed compare tree restored
@@ -129,6 +150,9 @@ if command -v restic >/dev/null 2>&1; then
     judge="
   - restic, which knows nothing of drorch, finds the repository sound;"
 fi
+
+title "Where the job stands"
+timed drorch status
 
 took=$(($(milliseconds) - started))
 cat <<EOF

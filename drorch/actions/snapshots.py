@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drorch.errors import IntegrityError, RepositoryError, UsageError
+from drorch.model.names import JOB_TAG, STATE_JOB
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
 
 LATEST = "latest"
-_REFERENCE = re.compile(r"(latest|[0-9a-fA-F]{1,64})(?::(/.*))?", re.DOTALL)
+_REFERENCE = re.compile(r"(latest(?::[@a-z0-9][a-z0-9_-]{0,63})?|[0-9a-fA-F]{1,64})(?::(/.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +34,33 @@ EVERY = SnapshotFilter()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What an operator wrote for a snapshot: an id prefix or "latest", and a path in it ("/" for all)."""
+    """What an operator wrote for a snapshot: an id prefix, latest, latest:JOB; and a path in it ("/" for all)."""
 
     snapshot: str
     path: bytes = b"/"
 
 
 def parse_reference(text: str) -> Reference:
-    """Understand SNAPSHOT or SNAPSHOT:/PATH. Raises `UsageError`."""
+    """Understand SNAPSHOT or SNAPSHOT:/PATH, SNAPSHOT being an id, latest, or latest:JOB. Raises `UsageError`."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise UsageError(
-            f'"{text}" is not a snapshot', hint="Write an id, its beginning, or latest; then perhaps :/PATH."
+            f'"{text}" is not a snapshot',
+            hint="Write an id, its beginning, latest, or latest:JOB; then perhaps :/PATH.",
         )
     return Reference(match[1].lower(), (match[2] or "/").encode("utf-8", "surrogateescape"))
 
 
 def find_snapshot(repository: Repository, wanted: str, chosen: SnapshotFilter = EVERY) -> NamedSnapshot:
-    """The one snapshot meant by an id prefix, or the newest that passes the filter for "latest".
+    """The one snapshot meant by an id prefix, or the newest that passes the filter for "latest" and "latest:JOB".
+
+    drorch's own state is never the latest of anything, unless its job or its tag is named.
 
     Raises `UsageError` where a prefix fits none or several, `RepositoryError` where there is no latest,
     and `IntegrityError` where it is damaged, or where a damaged one may be the newest.
     """
-    if wanted != LATEST:
+    latest, _, job = wanted.partition(":")
+    if latest != LATEST:
         snapshot_id = repository.find_snapshot_id(wanted)
         return NamedSnapshot(snapshot_id, repository.load_snapshot(snapshot_id))
     listing = repository.list_snapshots()
@@ -65,13 +70,20 @@ def find_snapshot(repository: Repository, wanted: str, chosen: SnapshotFilter = 
             f"{listing.faults[0][1].message}; it may be the latest",
             hint="To see the others, type: drorch snapshots; then name one by its id.",
         )
-    fitting = [item for item in listing.snapshots if chosen.accepts(item)]
+    fitting = [item for item in listing.snapshots if chosen.accepts(item) and _is_of(item, job, chosen)]
     if not fitting:
-        fits = "holds no snapshot" if chosen == EVERY else "holds no snapshot that fits"
+        fits = "holds no snapshot" if chosen == EVERY and not job else "holds no snapshot that fits"
         raise RepositoryError(
             f"{repository.target.properties.description} {fits}", hint="To see what it holds, type: drorch snapshots"
         )
     return fitting[-1]
+
+
+def _is_of(item: NamedSnapshot, job: str, chosen: SnapshotFilter) -> bool:
+    tags = item.snapshot.tags
+    if job:
+        return f"{JOB_TAG}{job}" in tags
+    return bool(chosen.tags) or f"{JOB_TAG}{STATE_JOB}" not in tags
 
 
 def list_snapshots(
@@ -85,7 +97,11 @@ def list_snapshots(
     if ids:
         named = {item.id: item for item in (find_snapshot(repository, wanted, chosen) for wanted in ids)}
         return SnapshotListing(tuple(sorted(named.values(), key=lambda item: (item.snapshot.time, item.id))), ())
-    listing = repository.list_snapshots()
+    return narrowed(repository.list_snapshots(), chosen, latest=latest)
+
+
+def narrowed(listing: SnapshotListing, chosen: SnapshotFilter, *, latest: int = 0) -> SnapshotListing:
+    """What passes the filter of a listing, and the damaged ones; `latest` as in `list_snapshots`."""
     fitting = tuple(filter(chosen.accepts, listing.snapshots))
     return SnapshotListing(_newest(fitting, latest) if latest else fitting, listing.faults)
 

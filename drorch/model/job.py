@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drorch.model.names import JobName, TargetName
+from drorch.model.names import JOB_TAG, JobName, TargetName
 from drorch.model.objective import Objective
 from drorch.model.retention import Retention
 from drorch.model.schedule import Schedule
@@ -65,7 +65,7 @@ class Job:
     @property
     def tag(self) -> str:
         """The tag that says whose a snapshot is."""
-        return f"drorch:job={self.name}"
+        return f"{JOB_TAG}{self.name}"
 
     def on(self, target: TargetName) -> Destination:
         """What holds on one of its targets. Raises `KeyError` where it has no such target."""

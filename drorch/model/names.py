@@ -13,6 +13,9 @@ _NAME = re.compile(NAME_PATTERN)
 JobName = NewType("JobName", str)
 TargetName = NewType("TargetName", str)
 
+JOB_TAG = "drorch:job="
+"""A snapshot says whose it is by a tag: this, and the name of the job."""
+
 STATE_JOB = JobName("@state")
 """The built-in job that saves what only the catalog knows; no configured job can be called so."""
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 from drorch.ids import SnapshotId
 from drorch.model.hold import Lineage
+from drorch.model.names import JOB_TAG
 from drorch.model.reconciliation import SeenSnapshot
 from drorch.repository.repository import NamedSnapshot, SnapshotListing
 from drorch.repository.snapshot import Snapshot
-
-JOB_TAG = "drorch:job="
 
 
 def job_of(snapshot: Snapshot) -> str:

@@ -60,6 +60,22 @@ def test_latest_is_the_newest_that_fits() -> None:
         find_snapshot(repository, "latest", SnapshotFilter(hosts=("nowhere",)))
 
 
+def test_latest_of_a_job_and_never_drorchs_own_state() -> None:
+    repository = new_repository()
+    with writing(repository) as writer:
+        tree = writer.tree({b"file": b"content"})
+        ids = [
+            writer.snapshot(tree, second=number, tag=f"drorch:job={job}")
+            for number, job in enumerate(("homes", "orders", "@state"), start=1)
+        ]
+    assert find_snapshot(repository, "latest").id == ids[1]
+    assert find_snapshot(repository, "latest:homes").id == ids[0]
+    assert find_snapshot(repository, "latest:@state").id == ids[2]
+    assert find_snapshot(repository, "latest", SnapshotFilter(tags=("drorch:job=@state",))).id == ids[2]
+    with pytest.raises(RepositoryError, match="no snapshot that fits"):
+        find_snapshot(repository, "latest:other")
+
+
 def test_no_latest_where_there_is_none() -> None:
     with pytest.raises(RepositoryError, match=r"holds no snapshot$"):
         find_snapshot(new_repository(), "latest")
@@ -70,6 +86,9 @@ def test_no_latest_where_there_is_none() -> None:
     [
         ("latest", Reference("latest")),
         ("latest:/etc", Reference("latest", b"/etc")),
+        ("latest:homes", Reference("latest:homes")),
+        ("latest:homes:/etc", Reference("latest:homes", b"/etc")),
+        ("latest:@state", Reference("latest:@state")),
         ("4BBA", Reference("4bba")),
         ("4bba:/a:b", Reference("4bba", b"/a:b")),
         ("4bba:/\udcff", Reference("4bba", b"/\xff")),
