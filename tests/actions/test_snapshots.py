@@ -98,7 +98,7 @@ def test_references(text: str, expected: Reference) -> None:
     assert parse_reference(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "newest", "latest:", "latest:etc", "4bbz", ":/etc", "a" * 65])
+@pytest.mark.parametrize("text", ["", "newest", "latest:", "latest:Etc", "4bbz", ":/etc", "a" * 65])
 def test_what_is_no_reference(text: str) -> None:
     with pytest.raises(UsageError, match="is not a snapshot"):
         parse_reference(text)
