@@ -36,6 +36,7 @@ VERBS = {
     "stats": Verb("stats", "Count files, blobs and bytes.", "Look"),
     "check": Verb("check", "Look for damage.", "Keep"),
     "unlock": Verb("unlock", "Remove locks whose writers are gone.", "Keep"),
+    "adopt": Verb("adopt", "Name existing snapshots as a job's history.", "Set up"),
     "config": Verb("config", "Check, show and describe the configuration.", "Set up"),
 }
 SECTIONS = ("Daily", "Look", "Keep", "Set up")

@@ -23,8 +23,8 @@ from drorch.catalog.open import CatalogPlace
 from drorch.errors import CatalogError, DrorchError, Problem, UsageError
 from drorch.ids import TreeId
 from drorch.model.audit import AuditHead
-from drorch.model.names import STATE_JOB
-from drorch.orchestrator.seen import JOB_TAG, job_of
+from drorch.model.names import JOB_TAG, STATE_JOB
+from drorch.orchestrator.seen import job_of
 from drorch.repository.node import Node, NodeType, is_safe_name
 from drorch.repository.pack import BlobType
 from drorch.repository.pipeline.walk import WalkOptions
