@@ -7,7 +7,7 @@ not be written down is kept in `complaints`, to be told.
 import os
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from drorch.catalog.ledger import Ledger
@@ -21,7 +21,8 @@ from drorch.errors import CatalogError, DrorchError
 from drorch.ids import SnapshotId
 from drorch.model.audit import AuditHead, Deed
 from drorch.model.finding import Comment, Finding, FindingKind
-from drorch.model.reconciliation import Alarm, alarm, reconcile
+from drorch.model.proof import Proof, ProofLevel, Scope
+from drorch.model.reconciliation import Alarm, SeenSnapshot, alarm, reconcile
 from drorch.model.run import Run
 from drorch.orchestrator.history import path_changes
 from drorch.orchestrator.seen import seen, seen_in
@@ -45,6 +46,14 @@ class Doer:
         except (OSError, ValueError, AttributeError):
             tty = ""
         return Doer(user_name(), os.getuid(), tty)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A target's listing, and the alarms that it gave rise to."""
+
+    listing: SnapshotListing
+    alarms: tuple[Alarm, ...]
 
 
 class Books:
@@ -99,23 +108,60 @@ class Books:
             self.complaints.append(fault.message)
             return None
 
-    def compare(self, target: str, listing: SnapshotListing, run: str | None) -> list[Alarm]:
-        """Compare a target's listing with what is known of it; raise the alarm about what vanished or changed."""
-        if self._catalog is None:
-            return []
+    def look(self, target: str, repository: Repository, run: str | None) -> Look:
+        """List the snapshots of a target, which proves that they decrypt, and compare them with what is known of it.
+
+        What vanished or changed raises the alarm. What is known is asked before the target is: a snapshot that another
+        process saves meanwhile cannot seem to have vanished.
+        """
+        known = self._known(target)
+        listing = repository.list_snapshots()
+        if self._catalog is None or known is None:
+            return Look(listing, ())
         try:
-            known = self._catalog.queries.known(target)
             found = reconcile(target, known, seen_in(listing, {one.id: one for one in known}))
             now = self._clock.now()
             alarms = [
                 alarm(target, fault, now, (uuid.uuid4().hex, uuid.uuid4().hex), run) for fault in found.discrepancies
             ]
-            raised = list(self._catalog.ledger.alarm(target, alarms))
+            raised = self._catalog.ledger.alarm(target, alarms)
             self._catalog.ledger.know(Stored(target, snapshot) for snapshot in found.new)
+            self._catalog.ledger.withdraw(target, [fault.known.id for fault in found.discrepancies], ProofLevel.L0)
+            self._catalog.ledger.prove(
+                Proof(target, named.id, Scope.FULL, ProofLevel.L0, now) for named in listing.snapshots
+            )
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return Look(listing, ())
+        return Look(listing, tuple(raised))
+
+    def _known(self, target: str) -> list[SeenSnapshot] | None:
+        if self._catalog is None:
+            return None
+        try:
+            return self._catalog.queries.known(target)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return None
+
+    def withdraw(self, target: str, snapshots: Collection[SnapshotId], above: ProofLevel) -> None:
+        """Take back proof above a level from snapshots that turned out not to be what they were."""
+        if self._catalog is None or not snapshots:
+            return
+        try:
+            self._catalog.ledger.withdraw(target, snapshots, above)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+
+    def proofs(self, target: str) -> list[Proof]:
+        """What is proven of the snapshots of a target."""
+        if self._catalog is None:
+            return []
+        try:
+            return self._catalog.queries.proofs(target)
         except CatalogError as fault:
             self.complaints.append(fault.message)
             return []
-        return raised
 
     def remember_paths(self, repository: Repository, named: NamedSnapshot) -> None:
         """Take a snapshot's paths into path history: what differs from the one before, or all of it."""

@@ -106,7 +106,7 @@ class Runner:
         work: Callable[[Repository], BackupResult],
     ) -> RunReport:
         with door() as repository:
-            alarms = self._books.compare(assignment.target, repository.list_snapshots(), run.id)
+            alarms = self._books.look(assignment.target, repository, run.id).alarms
             result = work(repository)
             named = NamedSnapshot(result.id, result.snapshot)
             ended = self._ended(run, result)
@@ -114,7 +114,7 @@ class Runner:
             if assignment.keeps_history:
                 self._books.remember_paths(repository, named)
         self._books.close_findings([FindingKind.RUN_FAILED, FindingKind.RUN_MISSED], assignment.subject, "it ran well")
-        return RunReport(ended, result, None, tuple(alarms))
+        return RunReport(ended, result, None, alarms)
 
     def _new_run(self, assignment: Assignment) -> Run:
         return Run(

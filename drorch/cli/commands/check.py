@@ -21,7 +21,9 @@ from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
 from drorch.cli.output.writer import Output
+from drorch.cli.proving import place_of, proving, tell
 from drorch.cli.session import Session
+from drorch.clock import SystemClock
 from drorch.errors import UsageError
 from drorch.ids import SHORT_HEX
 from drorch.units import format_size
@@ -37,7 +39,7 @@ _INDEX_TROUBLE = frozenset(
 _PRUNABLE = frozenset({FindingKind.PACK_MIXED, FindingKind.PACK_ORPHANED, FindingKind.BLOB_DUPLICATE})
 
 
-@click.command("check", cls=VerbCommand, exit_with=exit_codes.OPENS)
+@click.command("check", cls=VerbCommand, exit_with=(*exit_codes.OPENS, 4))
 @click.option("--read-data", is_flag=True, help="Read and verify every blob.")
 @click.option("--read-data-subset", metavar="N/M|P%|SIZE", help="Read and verify a part of the packs.")
 @click.pass_context
@@ -45,16 +47,23 @@ def command(context: click.Context, /, **options: Any) -> int:
     """Look for damage.
 
     The structure is always checked: indexes, packs and their sizes, snapshots, trees. Whatever is damaged is named
-    together with the snapshots and files that need it. Backups may go on meanwhile.
+    together with the snapshots and files that need it. Backups may go on meanwhile. With -t, what is found is written
+    down: as proof of each snapshot, as a finding where there is damage, and as an alarm where a known snapshot has
+    vanished or changed.
     """
     session = Session.of(context)
     request = CheckRequest(_part(options))
+    place = place_of(session)
     with showing(session.output, "check", terminal=session.terminal) as progress:
-        report = app_upkeep.check(session.access(), request, progress)
+        if place is None:
+            report, alarmed = app_upkeep.check(session.access(), request, progress), 0
+        else:
+            done = proving().check(place, request, progress, SystemClock())
+            report, alarmed = done.report, tell(session.output, done.alarms, done.complaints)
     for finding in report.findings:
         _tell(session.output, finding)
     _sum_up(session.output, report)
-    return report.exit_code
+    return alarmed or report.exit_code
 
 
 def _part(options: dict[str, Any]) -> ReadData:

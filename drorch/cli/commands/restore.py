@@ -10,12 +10,13 @@ from drorch.actions.restore.plan import RestorePlan
 from drorch.actions.restore.request import Overwrite, RestoreRequest
 from drorch.actions.snapshots import parse_reference
 from drorch.app import restore as app_restore
-from drorch.app.restore import RestoreSpec
+from drorch.app.restore import PlannedRestore, RestoreSpec
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
 from drorch.cli.output.writer import Output
+from drorch.cli.proving import place_of, proving, tell
 from drorch.cli.session import Session
 from drorch.clock import SystemClock
 from drorch.errors import Problem, RestoreError
@@ -24,7 +25,7 @@ from drorch.sources.files.placement import DestinationPolicy, OwnerPolicy, shown
 from drorch.units import format_duration, format_size
 
 
-@click.command("restore", cls=VerbCommand, exit_with=(*exit_codes.OPENS, RestoreError.exit_code))
+@click.command("restore", cls=VerbCommand, exit_with=(*exit_codes.OPENS, 4, RestoreError.exit_code))
 @click.argument("snapshot", metavar="SNAPSHOT[:PATH]")
 @click.option("--to", required=True, metavar="DIR", help="Folder to restore into.")
 @click.option("-i", "--include", multiple=True, metavar="PATTERN", help="Only what matches, as in .gitignore.")
@@ -48,7 +49,8 @@ def command(context: click.Context, /, **options: Any) -> int:
 
     With a PATH, what that folder holds goes into DIR; patterns still begin at the root of the snapshot. Every blob
     is verified before it is written, files get their names when they are whole, and nothing is ever written outside
-    of DIR. An interrupted restore is taken up again by the same command.
+    of DIR. An interrupted restore is taken up again by the same command. With -t, the restore is written down; where
+    it read the whole snapshot, that is proof.
     """
     session = Session.of(context)
     output, clock = session.output, SystemClock()
@@ -58,11 +60,24 @@ def command(context: click.Context, /, **options: Any) -> int:
         if options["dry_run"]:
             _show_plan(output, planned.plan, snapshot_id)
             return _tell(output, (*planned.problems, *planned.plan.problems))
-        with showing(output, "restore", terminal=session.terminal) as progress:
-            result = planned.execute(progress, verify=options["verify"])
+        result = _carry_out(session, planned, verify=options["verify"])
     failed = _tell(output, result.problems)
     _report(output, planned.plan, result, clock.monotonic() - started, snapshot_id)
     return failed
+
+
+def _carry_out(session: Session, planned: PlannedRestore, *, verify: bool) -> RestoreResult:
+    """Do what the plan says; with a target of the configuration, that is written down."""
+    output, place = session.output, place_of(session)
+    with showing(output, "restore", terminal=session.terminal) as progress:
+        if place is None:
+            return planned.execute(progress, verify=verify)
+        result: RestoreResult
+        with proving().restorer(place, SystemClock()) as restorer:
+            result = restorer.restore(planned, progress, verify=verify)
+            complaints = tuple(restorer.books.complaints)
+    tell(output, (), complaints)
+    return result
 
 
 def _spec(options: dict[str, Any]) -> RestoreSpec:

@@ -1,5 +1,8 @@
 """drorch snapshots"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import click
@@ -8,15 +11,22 @@ from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
 from drorch.cli.global_options import VerbCommand
+from drorch.cli.output.writer import Output
+from drorch.cli.proofs import proof_record, proofs_text
+from drorch.cli.proving import place_of, proving, tell
 from drorch.cli.records import local_time, snapshot_record
 from drorch.cli.session import Session
+from drorch.clock import SystemClock
 from drorch.errors import IntegrityError, Problem
-from drorch.ids import SHORT_HEX
+from drorch.ids import SHORT_HEX, SnapshotId
+from drorch.model.proof import Proof, Scope, highest
 from drorch.repository.repository import NamedSnapshot
 from drorch.units import format_size
 
+_COLUMNS = ("ID", "Time", "Host", "Tags", "Paths", "Size")
 
-@click.command("snapshots", cls=VerbCommand, exit_with=exit_codes.OPENS)
+
+@click.command("snapshots", cls=VerbCommand, exit_with=(*exit_codes.OPENS, 4))
 @click.argument("ids", nargs=-1, metavar="[SNAPSHOT]...")
 @click.option("--latest", type=click.IntRange(min=1), metavar="N", help="Only the newest N of each host and paths.")
 @filter_options
@@ -24,23 +34,58 @@ from drorch.units import format_size
 def command(context: click.Context, /, **options: Any) -> int:
     """List snapshots.
 
-    The oldest comes first. SNAPSHOT is an id, its beginning, or latest.
+    The oldest comes first. SNAPSHOT is an id, its beginning, or latest. With -t, what is proven of each is shown, and
+    all are compared with what is known: a snapshot that has vanished or changed is an alarm, a finding, and a hold.
     """
     session = Session.of(context)
-    found = app_reading.snapshots(
-        session.access(), chosen(options), ids=options["ids"], latest=int(options["latest"] or 0)
-    )
-    output = session.output
-    if output.json:
-        output.message([snapshot_record(item) for item in found.snapshots])
-    elif found.snapshots:
-        output.table(("ID", "Time", "Host", "Tags", "Paths", "Size"), [_row(item) for item in found.snapshots])
-        output.note(f"{len(found.snapshots)} snapshots")
+    place, output = place_of(session), session.output
+    wanted, ids, latest = chosen(options), options["ids"], int(options["latest"] or 0)
+    if place is None:
+        found, alarmed = app_reading.snapshots(session.access(), wanted, ids=ids, latest=latest), 0
+        _show(output, found.snapshots, None)
     else:
-        output.note("no snapshots")
+        listed = proving().snapshots(place, SystemClock(), wanted, ids=ids, latest=latest)
+        found, alarmed = listed.listing, tell(output, listed.alarms, listed.complaints)
+        _show(output, found.snapshots, _Proven(_by_snapshot(listed.proofs), listed.at))
     for snapshot_id, fault in found.faults:
         output.problem(Problem(snapshot_id.hex()[:SHORT_HEX], fault.message), during="snapshot")
-    return IntegrityError.exit_code if found.faults else 0
+    return IntegrityError.exit_code if found.faults else alarmed
+
+
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """What is proven of snapshots, at this time."""
+
+    proofs: Mapping[SnapshotId, Sequence[Proof]]
+    at: datetime
+
+    def text(self, snapshot: SnapshotId) -> str:
+        return proofs_text(self.proofs.get(snapshot, ()), self.at)
+
+    def record(self, snapshot: SnapshotId) -> dict[str, object]:
+        known = self.proofs.get(snapshot, ())
+        return {
+            "proof": proof_record(highest(known), self.at),
+            "proof_of_sample": proof_record(highest(known, Scope.SAMPLE), self.at),
+        }
+
+
+def _by_snapshot(proofs: Iterable[Proof]) -> Mapping[SnapshotId, Sequence[Proof]]:
+    found: dict[SnapshotId, list[Proof]] = {}
+    for proof in proofs:
+        found.setdefault(proof.snapshot, []).append(proof)
+    return found
+
+
+def _show(output: Output, snapshots: Sequence[NamedSnapshot], proven: _Proven | None) -> None:
+    if output.json:
+        output.message([{**snapshot_record(item), **(proven.record(item.id) if proven else {})} for item in snapshots])
+    elif snapshots:
+        rows = [(*_row(item), *([proven.text(item.id)] if proven else [])) for item in snapshots]
+        output.table((*_COLUMNS, *(["Proof"] if proven else [])), rows)
+        output.note(f"{len(snapshots)} snapshots")
+    else:
+        output.note("no snapshots")
 
 
 def _row(item: NamedSnapshot) -> tuple[str, ...]:
