@@ -6,7 +6,7 @@ Whenever the process dies, the file that was there is there, or the copy is.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from drorch.catalog.audit import AuditLog
@@ -80,24 +80,50 @@ def is_sound(file: Path) -> bool:
 def put_in_place(copy: Path, file: Path, aside: Path) -> None:
     """Make a copy the catalog; what stood there is kept as `aside`. Raises `CatalogError`.
 
-    The old log goes first: SQLite would play it into whatever file it finds beside it.
+    There is a catalog at every moment where there was one before.
     """
-    try:
+    with _translated(file):
         with copy.open("rb+") as opened:
             os.fsync(opened.fileno())
-        if file.exists() and not aside.exists():
+        if file.exists():
             aside.hardlink_to(file)
-        log = file.with_name(file.name + _LOG)
-        if log.exists():
-            log.replace(aside.with_name(aside.name + _LOG))
-        for suffix in _BESIDES[1:]:
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        _clear_besides(file, aside)
         copy.replace(file)
-        descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(file.parent)
+
+
+def move_aside(file: Path, aside: Path) -> bool:
+    """Keep a catalog under another name, and its log with it; whether there was one. Raises `CatalogError`."""
+    with _translated(file):
+        there = file.exists()
+        _clear_besides(file, aside)
+        if there:
+            file.replace(aside)
+            _sync(file.parent)
+        return there
+
+
+def _clear_besides(file: Path, aside: Path) -> None:
+    # SQLite would play an old log into whatever file it finds beside it.
+    log = file.with_name(file.name + _LOG)
+    if log.exists():
+        log.replace(aside.with_name(aside.name + _LOG))
+    for suffix in _BESIDES[1:]:
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _translated(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as fault:
         raise CatalogError(f"catalog {file}: {fault.strerror}", hint="Look at the rights of its folder.") from fault
 
