@@ -136,9 +136,7 @@ def _of_snapshot(duty: Duty, record: Record, now: datetime) -> Iterator[_Ground]
     rpo, newest = duty.job.objective.rpo, record.newest
     if newest is None:
         if rpo is not None and duty.since + rpo < now:
-            yield _Ground(
-                Condition.OVERDUE, f"no snapshot is known, nor one of the last {duration_text(rpo)}"
-            )
+            yield _Ground(Condition.OVERDUE, f"no snapshot is known, nor one of the last {duration_text(rpo)}")
         else:
             yield _Ground(Condition.UNKNOWN, "no snapshot is known")
     elif newest.taken > now + LEEWAY:

@@ -168,7 +168,9 @@ def test_fractions_read_back(number: float) -> None:
     assert float(encode(number)) == number
 
 
-@pytest.mark.parametrize("value", [b"bytes", {1}, object(), float("nan"), float("inf")], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [b"bytes", {1}, object(), float("nan"), float("inf")], ids=lambda value: type(value).__name__
+)
 def test_what_has_no_json_form_is_refused(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         encode(value)
