@@ -65,9 +65,7 @@ def kept_books(configuration: Configuration, clock: Clock) -> Iterator[Books]:
     try:
         catalog = open_catalog(place, upgrade())
     except CatalogError as fault:
-        books = Books(None, place.spool, clock)
-        books.complaints.append(fault.message)
-        yield books
+        yield Books(None, place.spool, clock, fault)
         return
     with catalog:
         yield Books(catalog, place.spool, clock)

@@ -69,7 +69,7 @@ def run_jobs(
             report = run_state(configuration, target, books, clock, wanted.retry_lock)
             if target in asked:
                 yield report
-            elif (complaint := complaint_about(report)) is not None:
+            elif (complaint := complaint_about(report, books.complaints)) is not None:
                 books.complaints.append(complaint)
         yield from _once(books.complaints)
 

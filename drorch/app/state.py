@@ -1,6 +1,6 @@
 """The job @state, composed: what only drorch knows goes to the targets of the configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
@@ -54,13 +54,14 @@ def door_to(configuration: Configuration, target: TargetName) -> Callable[[], Ab
     return lambda: opened(Access(place.url, place.password), lock=False)
 
 
-def complaint_about(report: RunReport) -> str | None:
-    """What must be said of a run of @state that nobody asked for; None where it went well."""
+def complaint_about(report: RunReport, said: Sequence[str]) -> str | None:
+    """What must be said of a run of @state that nobody asked for, beside what was said; None where it went well."""
     about = f"what only drorch knows is not on {report.run.target}"
     if report.fault is not None:
         return f"{about}: {report.fault.message}"
-    if report.run.problems:
-        told = "; ".join(f"{problem.subject}: {problem.message}" for problem in report.run.problems)
+    problems = [one for one in report.run.problems if not any(one.message in complaint for complaint in said)]
+    if problems:
+        told = "; ".join(f"{problem.subject}: {problem.message}" for problem in problems)
         return f"{about}, not all of it: {told}"
     return None
 

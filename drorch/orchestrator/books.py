@@ -57,10 +57,11 @@ class Look:
 
 
 class Books:
-    """Writes down what happens. `catalog` is None where it could not be opened; then records wait in the spool."""
+    """Writes down what happens. `catalog` is None where it cannot be opened (`closed`): then records wait."""
 
-    def __init__(self, catalog: Catalog | None, spool: Spool, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog | None, spool: Spool, clock: Clock, closed: CatalogError | None = None) -> None:
         self._catalog = catalog
+        self._closed = closed or CatalogError("the catalog is not open")
         self._spool = spool
         self._clock = clock
         self.complaints: list[str] = []
@@ -86,12 +87,20 @@ class Books:
             self.complaints.append(fault.message)
             return
         if reason is not None:
-            self.complaints.append(f"{reason.message}; what happened is kept in the spool until it can be written")
+            waits = "what happened is kept in the spool until it can be written"
+            self.complaints.append(self._without_catalog if self._catalog is None else f"{reason.message}; {waits}")
+
+    @property
+    def _without_catalog(self) -> str:
+        """All that follows from a catalog that cannot be opened, in one line."""
+        mend = f". {self._closed.hint}" if self._closed.hint else ""
+        waits = "what happens is kept in the spool until it can be written, but for the audit log"
+        return f"{self._closed.message}; {waits}{mend}"
 
     def did(self, doer: Doer, action: str, **detail: str) -> None:
         """Note in the audit log who did what."""
         if self._catalog is None:
-            self.complaints.append(f"the audit log could not take: {action}")
+            self.complaints.append(self._without_catalog)
             return
         try:
             self._catalog.audit.append(Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail))
