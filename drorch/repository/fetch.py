@@ -6,6 +6,7 @@ range, whatever the size of the plan.
 """
 
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -121,34 +122,49 @@ def _sorted_once(records: bytearray) -> bytes:
 
 
 def fetch(
-    repository: Repository, plan: FetchPlan, deliver: Deliver, *, failed: Failed, workers: int | None = None
+    repository: Repository,
+    plan: FetchPlan,
+    deliver: Deliver,
+    *,
+    failed: Failed,
+    workers: int | None = None,
+    deliverers: int | None = None,
 ) -> None:
     """Read what is planned; `deliver(blob id, plaintext)` is called once for each blob, from several threads at once.
 
     A blob without a good copy is given to `failed` instead, with what was wrong, as are the ones the plan lists as
     missing; the others go on. A `TargetError`, or whatever `deliver` raises, stops all workers and is raised.
-    `workers` is how many requests are made at once; None: what pays off for the target.
+    `workers` is how many requests are made at once; None: what pays off for the target. `deliverers` is how many of
+    them open and deliver blobs at once while the others load ahead; None: all. One is best for small blobs, where
+    threads would only wait for each other.
     """
     for blob_id, blob_type in plan.missing:
         failed(blob_id, IntegrityError(f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index"))
-    reading = _Reading(repository, plan.index, deliver, failed)
-    ranges = (part for pack in plan.packs for part in pack.ranges)
     workers = workers or repository.target.properties.connections
+    reading = _Reading(repository, plan.index, deliver, failed, threading.Semaphore(deliverers or workers))
+    ranges = (part for pack in plan.packs for part in pack.ranges)
     work_through(ranges, reading.read, max(1, min(workers, plan.requests)))
 
 
 class _Reading:
     """One execution of a plan: what its workers share."""
 
-    def __init__(self, repository: Repository, index: Index, deliver: Deliver, failed: Failed) -> None:
+    def __init__(
+        self, repository: Repository, index: Index, deliver: Deliver, failed: Failed, delivering: threading.Semaphore
+    ) -> None:
         self._repository = repository
         self._index = index
         self._deliver = deliver
         self._failed = failed
+        self._delivering = delivering
 
     def read(self, part: ByteRange, stopped: Stopped) -> None:
-        """Deliver the blobs of one range."""
+        """Load one range, and deliver its blobs when it is this worker's turn."""
         content, fault = self._load(part)
+        with self._delivering:
+            self._deliver_all(part, content, fault, stopped)
+
+    def _deliver_all(self, part: ByteRange, content: bytes, fault: IntegrityError, stopped: Stopped) -> None:
         box, view = self._repository.box, memoryview(content)
         for blob in part.blobs:
             if stopped():

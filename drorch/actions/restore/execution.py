@@ -14,13 +14,15 @@ from drorch.actions.restore.plan import PlannedFile, RestorePlan
 from drorch.actions.restore.survey import Way
 from drorch.errors import IntegrityError, Problem
 from drorch.ids import BlobId
-from drorch.repository.fetch import fetch, plan_fetch
+from drorch.repository.fetch import FetchPlan, fetch, plan_fetch
 from drorch.repository.pack import BlobType
 from drorch.repository.repository import Repository
 from drorch.sources.files.destination import Destination
 from drorch.sources.files.destination_files import InPlaceFile, PartialFile
 from drorch.sources.files.placement import Identity, RelativePath, shown
+from drorch.units import KIB
 
+_SMALL_BLOB_BYTES = 16 * KIB
 _WINDOW_BLOBS = 200_000
 """Blobs whose places are held in memory at once: a restore of any size goes in windows of so many."""
 
@@ -56,7 +58,7 @@ class Executor:
         self.progress.total(len(plan.files), plan.total_bytes)
         for folder in plan.folders:
             self.destination.make_dir(folder.path, folder.metadata)
-        files = _Files(self, plan.files)
+        files = _Files(self, plan)
         files.restore()
         for special in plan.specials:
             self.destination.place(special.path, special.metadata)
@@ -111,18 +113,20 @@ def _pieces(file: PlannedFile) -> Iterator[tuple[BlobId, int, int]]:
 class _Files:
     """The files of a plan on their way to the destination. Blobs are delivered by several threads at once."""
 
-    def __init__(self, executor: Executor, files: tuple[PlannedFile, ...]) -> None:
+    def __init__(self, executor: Executor, plan: RestorePlan) -> None:
         self._executor = executor
         self._destination = executor.destination
-        self._files = files
+        self._plan = plan
+        self._files = plan.files
         self._guard = threading.Lock()
         self._places: dict[BlobId, list[tuple[int, int]]] = {}
         self._unfinished: dict[int, _Unfinished] = {}
-        self.identities: list[Identity | None] = [None] * len(files)
+        self.identities: list[Identity | None] = [None] * len(plan.files)
         self.bytes_written = 0
 
     def restore(self) -> None:
-        """Restore all of them, a window at a time."""
+        """Restore all of them, a window at a time; all at once where one window holds them."""
+        planned = self._plan.fetch
         for number, file in enumerate(self._files):
             if not file.wanted:
                 self._complete_without_content(number, file)
@@ -130,13 +134,14 @@ class _Files:
             for wanted in file.wanted:
                 self._places.setdefault(file.content[wanted], []).append((number, wanted))
                 if len(self._places) >= _WINDOW_BLOBS:
-                    self._fetch()
-        self._fetch()
+                    self._fetch(None)
+        self._fetch(planned if len(self._places) == planned.blob_count else None)
 
-    def _fetch(self) -> None:
+    def _fetch(self, plan: FetchPlan | None) -> None:
         repository = self._executor.repository
-        plan = plan_fetch(repository.index, ((blob, BlobType.DATA) for blob in self._places))
-        fetch(repository, plan, self._deliver, failed=self._fail)
+        plan = plan or plan_fetch(repository.index, ((blob, BlobType.DATA) for blob in self._places))
+        small = plan.bytes_to_fetch < plan.blob_count * _SMALL_BLOB_BYTES
+        fetch(repository, plan, self._deliver, failed=self._fail, deliverers=1 if small else None)
         self._places.clear()
 
     def _complete_without_content(self, number: int, file: PlannedFile) -> None:

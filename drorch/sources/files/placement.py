@@ -114,4 +114,4 @@ def partial_name(name: bytes) -> bytes:
 
 def shown(path: RelativePath) -> str:
     """A path as the operator knows it: may hold any character, so escape it before it reaches a terminal."""
-    return "/" + "/".join(map(os.fsdecode, path))
+    return os.fsdecode(b"/" + b"/".join(path))
