@@ -66,26 +66,26 @@ def plan_rebuild(configuration: Configuration, doors: Doors) -> RebuildPlan:
         return _plan(configuration, place_of(configuration), reached, silent)
 
 
-def carry_out(configuration: Configuration, doors: Doors, clock: Clock) -> Rebuilt:
-    """Rebuild the catalog.
+def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought: Source | None = None) -> Rebuilt:
+    """Rebuild the catalog; `brought` is the @state that it was read back from just now, if any.
 
     Raises `CatalogError` where it cannot be written, `JobBusy` where the state is being saved or rebuilt right now.
     """
     place = place_of(configuration)
     with only_run_of(STATE_JOB, configuration.state_dir), _reached(doors) as (reached, silent):
         done = Rebuilt(_plan(configuration, place, reached, silent))
-        source = done.plan.source
         if done.plan.condition is not Condition.SOUND:
-            _bring_back(place, source, done, clock)
+            _bring_back(place, done.plan.source, done, clock)
+            brought = done.plan.source
         with open_catalog(place, upgrade(), replacing_lost=True) as catalog:
             done.replayed = catalog.replayed.recorded
             done.problems += catalog.replayed.refused
             doer = Doer.here()
             detail = {"catalog": done.plan.condition.value, "configuration": configuration.digest}
             catalog.audit.append(Deed(clock.now(), doer.user, doer.uid, doer.tty, "catalog rebuild", detail))
-            if done.plan.condition is not Condition.SOUND and source is not None:
-                _tell_lost(done, rebuilding.settle_open_runs(catalog, source, clock.now()), "runs had not ended")
-                later = rebuilding.later_snapshots(catalog, reached, source)
+            if brought is not None:
+                _tell_lost(done, rebuilding.settle_open_runs(catalog, brought, clock.now()), "ends of runs")
+                later = rebuilding.later_snapshots(catalog, reached, brought)
                 _tell_lost(done, later, "snapshots are of later runs, which are not known any more")
             for one in reached:
                 done.alarms += [raised.event.message for raised in rebuilding.know(catalog, one, clock)]

@@ -37,6 +37,7 @@ VERBS = {
     "check": Verb("check", "Look for damage.", "Keep"),
     "unlock": Verb("unlock", "Remove locks whose writers are gone.", "Keep"),
     "adopt": Verb("adopt", "Name existing snapshots as a job's history.", "Set up"),
+    "bootstrap": Verb("bootstrap", "Bring a bare host back.", "Set up"),
     "catalog": Verb("catalog", "Rebuild the catalog from the targets.", "Set up"),
     "config": Verb("config", "Check, show and describe the configuration.", "Set up"),
 }

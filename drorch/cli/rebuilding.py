@@ -1,0 +1,111 @@
+"""A rebuilt catalog, planned or done, as people and as programs read it."""
+
+from drorch.app.rebuild import RebuildPlan, Rebuilt
+from drorch.cli.output.writer import Output
+from drorch.errors import Outcome, Problem
+from drorch.ids import SHORT_HEX
+from drorch.model.audit import BrokenLink
+from drorch.orchestrator.rebuilding import Condition
+
+
+def show_plan(output: Output, plan: RebuildPlan) -> None:
+    """What a rebuild would do."""
+    if output.json:
+        output.message({"message_type": "rebuild", "dry_run": True, **_plan_facts(plan)})
+        return
+    output.line(f"catalog {plan.file} is {plan.condition}")
+    if plan.condition is not Condition.SOUND:
+        output.line(f"it would be read back from {_source(plan)}")
+    for target, count in plan.listed.items():
+        output.line(f"target {target} lists {count} snapshots: they would be known, and their paths recorded anew")
+    _tell_silent(output, plan)
+
+
+def tell_rebuilt(output: Output, done: Rebuilt) -> int:
+    """What a rebuild did; the exit code that it means."""
+    if output.json:
+        output.message({"message_type": "rebuild", "dry_run": False, **rebuilt_facts(done)})
+    else:
+        if done.plan.condition is not Condition.SOUND:
+            output.line(f"catalog {done.plan.file} was {done.plan.condition}; read back from {_source(done.plan)}")
+        if done.aside is not None:
+            output.line(f"what it was is kept in {done.aside}")
+        tell_derived(output, done)
+        for lost in done.lost:
+            output.line(f"did not come back: {lost}")
+    tell_faults(output, done)
+    if done.broken is not None:
+        tell_broken(output, done.broken)
+        return int(Outcome.CHAIN_BROKEN)
+    return int(Outcome.OK)
+
+
+def tell_derived(output: Output, done: Rebuilt) -> None:
+    """What was derived from targets and spool, for people."""
+    if done.replayed:
+        output.line(f"{done.replayed} runs came from the spool")
+    for target, count in done.plan.listed.items():
+        output.line(f"{count} snapshots on {target} are known")
+    output.line(f"path history holds {done.paths} snapshots")
+
+
+def tell_faults(output: Output, done: Rebuilt) -> None:
+    """Targets that do not answer, snapshots that vanished or cannot be read."""
+    _tell_silent(output, done.plan)
+    for alarm in done.alarms:
+        output.problem(Problem("catalog", alarm), during="alarm")
+    for problem in done.problems:
+        output.problem(problem, during="rebuild")
+
+
+def tell_broken(output: Output, broken: BrokenLink) -> None:
+    """That the audit log is not what it was when it was saved."""
+    said = f"the audit log is not what was saved, from entry {broken.seq} on: {broken.reason}"
+    output.problem(Problem("catalog", said), during="alarm")
+
+
+def rebuilt_facts(done: Rebuilt) -> dict[str, object]:
+    """A rebuild as JSON."""
+    return {
+        **_plan_facts(done.plan),
+        "aside": str(done.aside) if done.aside else None,
+        "replayed": done.replayed,
+        "paths_of": done.paths,
+        "lost": done.lost,
+        "alarms": done.alarms,
+        "audit": broken_facts(done.broken),
+    }
+
+
+def broken_facts(broken: BrokenLink | None) -> dict[str, object] | None:
+    """A broken link as JSON."""
+    return None if broken is None else {"seq": broken.seq, "reason": broken.reason}
+
+
+def _tell_silent(output: Output, plan: RebuildPlan) -> None:
+    for problem in plan.silent:
+        output.problem(problem, during="target")
+
+
+def _source(plan: RebuildPlan) -> str:
+    if plan.source is None:
+        return "nowhere: no target that answers holds a saved state"
+    name = plan.source.saved.named.id.hex()[:SHORT_HEX]
+    return f"snapshot {name} of {plan.source.taken:%Y-%m-%d %H:%M:%S UTC} on {plan.source.target}"
+
+
+def _plan_facts(plan: RebuildPlan) -> dict[str, object]:
+    source = plan.source
+    return {
+        "catalog": str(plan.file),
+        "condition": plan.condition.value,
+        "state": None
+        if source is None
+        else {
+            "target": source.target,
+            "snapshot_id": source.saved.named.id.hex(),
+            "time": source.taken.isoformat(),
+        },
+        "targets": dict(plan.listed),
+        "silent": {problem.subject: problem.message for problem in plan.silent},
+    }
