@@ -9,6 +9,7 @@ from drorch.catalog.open import Catalog
 from drorch.catalog.queries import RunQuery
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
+from drorch.errors import Problem
 from drorch.model.finding import Finding
 from drorch.model.hold import Hold, Lineage
 from drorch.model.job import Job
@@ -26,7 +27,8 @@ class Status:
     """One look at everything: how jobs stand on their targets, in the operator's order, and what is open besides.
 
     `findings` are all open ones, `holds` those in force. `spooled` records of runs still wait to be written to the
-    catalog: what they tell is not in here.
+    catalog: what they tell is not in here. `refused` are files that were to be records and are none; they were set
+    aside just now.
     """
 
     at: datetime
@@ -35,6 +37,7 @@ class Status:
     findings: tuple[Finding, ...]
     holds: tuple[Hold, ...]
     spooled: int
+    refused: tuple[Problem, ...] = ()
 
     @property
     def overdue(self) -> bool:
@@ -60,7 +63,8 @@ def status(configuration: Configuration, clock: Clock, only: str | None = None) 
         ]
         holds = tuple(catalog.queries.holds())
     spooled = len(place_of(configuration).spool.waiting())
-    return Status(now, configuration.host, tuple(standings), reader.findings, holds, spooled)
+    refused = catalog.replayed.refused
+    return Status(now, configuration.host, tuple(standings), reader.findings, holds, spooled, refused)
 
 
 def _in_force_since(configuration: Configuration) -> datetime:

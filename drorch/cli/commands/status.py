@@ -40,6 +40,8 @@ def command(context: click.Context, /) -> int:
         session.output.message(_record(found))
     else:
         _show(session.output, found)
+    for problem in found.refused:
+        session.output.problem(problem, during="spool")
     return Outcome.OVERDUE if found.overdue else Outcome.OK
 
 
