@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drorch.units import duration_text, parse_duration, parse_size, size_text
+from drorch.units import duration_text, parse_duration, parse_size, rough_span, size_text
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,11 @@ def test_durations_are_written_briefly(seconds: int, text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1500, "1500 B"), (10485760, "10 MiB"), (1024, "1 KiB")])
 def test_sizes_are_written_exactly(count: int, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (47 * 3600, "47h"), (2e5, "2d")],
+)
+def test_rough_spans_are_rounded_down(seconds: float, text: str) -> None:
+    assert rough_span(timedelta(seconds=seconds)) == text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commandline import drorch, drorch_json, drorch_lines, fault_line
-from tests.cli.installation import install
+from tests.cli.scheduled import install
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 from drorch.catalog.record import Record, to_json
 from drorch.model.run import Run, RunKind
 from tests.cli.commandline import drorch, drorch_json
-from tests.cli.installation import install
+from tests.cli.scheduled import install
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 
