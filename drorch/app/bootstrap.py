@@ -95,12 +95,12 @@ def bootstrap(request: BootstrapRequest, clock: Clock) -> Bootstrapped:
         done.state_dir = configuration.state_dir if configuration is not None else done.config.parent / "state"
         placing.allow(done.state_dir / CATALOG)
         placing.settle(fresh, done.config)
-        _bring_state(found, done, placing)
+        read_back = _bring_state(found, done, placing)
     if configuration is not None:
         configuration = configurations.load(str(done.config))
         done.secrets = list(_secrets(configuration))
         doors, target = _doors(configuration, request.access)
-        brought = Source(target, found[0]) if done.catalog else None
+        brought = Source(target, read_back) if read_back is not None else None
         done.rebuilt = carry_out(configuration, doors, clock, brought)
         done.lost += done.rebuilt.lost
     return done
@@ -123,7 +123,8 @@ def _found(repository: Repository, host: str | None) -> list[SavedState]:
     return fitting
 
 
-def _bring_state(found: Sequence[SavedState], done: Bootstrapped, placing: "_Placing") -> None:
+def _bring_state(found: Sequence[SavedState], done: Bootstrapped, placing: "_Placing") -> SavedState | None:
+    """Bring back catalog and spool; answers the state that the catalog is of."""
     assert done.state_dir is not None
     with_catalog = next((saved for saved in found if saved.has(CATALOG)), None)
     if with_catalog is None:
@@ -139,6 +140,7 @@ def _bring_state(found: Sequence[SavedState], done: Bootstrapped, placing: "_Pla
         if _RECORD.fullmatch(name) and not file.exists():
             placing.settle(placing.fetch(newest, f"{SPOOL}/{name}", file), file)
             done.spooled += 1
+    return with_catalog
 
 
 @dataclass(frozen=True, slots=True)
