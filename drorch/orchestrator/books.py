@@ -24,6 +24,7 @@ from drorch.model.finding import Comment, Finding, FindingKind
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm, SeenSnapshot, alarm, reconcile
 from drorch.model.run import Run
+from drorch.orchestrator.deeds import write_down
 from drorch.orchestrator.history import path_changes
 from drorch.orchestrator.seen import seen, seen_in
 from drorch.repository.keys import user_name
@@ -98,12 +99,13 @@ class Books:
         return f"{self._closed.message}; {waits}{mend}"
 
     def did(self, doer: Doer, action: str, **detail: str) -> None:
-        """Note in the audit log who did what."""
+        """Note in the audit log who did what; `configuration` is the digest of the one in force."""
         if self._catalog is None:
             self.complaints.append(self._without_catalog)
             return
         try:
-            self._catalog.audit.append(Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail))
+            deed = Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail)
+            write_down(self._catalog.audit, deed)
         except CatalogError as fault:
             self.complaints.append(fault.message)
 
