@@ -9,6 +9,7 @@ from typing import Any
 
 from drorch.cli.output.writer import Output
 from drorch.cli.session import Session
+from drorch.clock import SystemClock
 from drorch.errors import IntegrityError, Problem
 
 
@@ -32,3 +33,13 @@ def tell(output: Output, alarms: Iterable[Problem], complaints: Iterable[str]) -
     for complaint in complaints:
         output.problem(Problem("catalog", complaint), during="warning")
     return code
+
+
+def leave_a_deed(session: Session, action: str, **detail: str) -> None:
+    """Enter in the audit log what is done by hand to a target of the configuration; nothing where none is named."""
+    target = session.values.get("target")
+    if target:
+        audit = importlib.import_module("drorch.app.audit")
+        tell(
+            session.output, (), audit.note(session.values.get("config"), SystemClock(), action, target=target, **detail)
+        )

@@ -36,12 +36,15 @@ VERBS = {
     "stats": Verb("stats", "Count files, blobs and bytes.", "Look"),
     "check": Verb("check", "Look for damage.", "Keep"),
     "unlock": Verb("unlock", "Remove locks whose writers are gone.", "Keep"),
+    "hold": Verb("hold", "Keep retention from removing snapshots.", "Keep"),
+    "findings": Verb("findings", "List findings and answer for them.", "Prove"),
     "adopt": Verb("adopt", "Name existing snapshots as a job's history.", "Set up"),
     "bootstrap": Verb("bootstrap", "Bring a bare host back.", "Set up"),
     "catalog": Verb("catalog", "Rebuild the catalog from the targets.", "Set up"),
     "config": Verb("config", "Check, show and describe the configuration.", "Set up"),
+    "audit": Verb("audit", "Show and verify who did what.", "Tell"),
 }
-SECTIONS = ("Daily", "Look", "Keep", "Set up")
+SECTIONS = ("Daily", "Look", "Keep", "Prove", "Set up", "Tell")
 
 
 class LazyGroup(click.Group):

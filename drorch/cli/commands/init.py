@@ -9,10 +9,11 @@ from drorch.app import upkeep as app_upkeep
 from drorch.app.access import Access, PasswordOrigin
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
+from drorch.cli.proving import leave_a_deed
 from drorch.cli.session import Session
 
 
-@click.command("init", cls=VerbCommand, exit_with=exit_codes.WRITES)
+@click.command("init", cls=VerbCommand, exit_with=(*exit_codes.WRITES, 4))
 @click.option("--like", metavar="REPO", help="Share the chunker's polynomial of this repository.")
 @click.option("--like-password-file", metavar="FILE", help="Its password's file; default: the new one's password.")
 @click.option("--like-password-command", metavar="COMMAND", help="A command that prints its password.")
@@ -29,6 +30,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     access = session.access(new=True)
     like = _model(options, access)
     made = app_upkeep.initialize(access, version=int(options["repository_version"]), like=like)
+    leave_a_deed(session, "init", repository=made.id)
     if session.output.json:
         session.output.message({"message_type": "initialized", "id": made.id, "repository": made.place})
     else:
