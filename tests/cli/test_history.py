@@ -51,7 +51,9 @@ def test_a_path_that_is_there_has_not_vanished(file: Path) -> None:
 
 
 def test_find_tells_the_newest_version_and_what_is_gone(file: Path) -> None:
-    found = {Path(one["path"]).name: one for one in drorch_lines("-c", file, "find", "*.txt", "-i")}
+    *paths, summary = drorch_lines("-c", file, "find", "*.txt", "-i")
+    found = {Path(one["path"]).name: one for one in paths}
+    assert (summary["message_type"], summary["paths"], summary["more"]) == ("summary", 2, False)
     assert sorted(found) == ["Plan.TXT", "notes.txt"]
     assert (found["notes.txt"]["present"], found["notes.txt"]["size"]) == (False, 14)
     assert found["Plan.TXT"]["present"]
@@ -63,7 +65,7 @@ def test_find_tells_the_newest_version_and_what_is_gone(file: Path) -> None:
 
 def test_find_can_be_narrowed(file: Path) -> None:
     def names(*arguments: str) -> list[str]:
-        return [Path(one["path"]).name for one in drorch_lines("-c", file, "find", *arguments)]
+        return [Path(one["path"]).name for one in drorch_lines("-c", file, "find", *arguments)[:-1]]
 
     assert names("*.t*", "-i", "--present") == ["Plan.TXT"]
     assert names("urce/pla", "-i", "--match", "substring") == ["Plan.TXT"]
@@ -92,5 +94,5 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     shown = drorch("-c", file, "find", "a*b").stdout
     assert b"\x1b" not in shown
     assert rb"a\x1b[2Jb" in shown
-    [one] = [json.loads(line) for line in drorch("-c", file, "find", "a*b", "--json").stdout.splitlines()]
+    one, _ = [json.loads(line) for line in drorch("-c", file, "find", "a*b", "--json").stdout.splitlines()]
     assert one["path"].endswith("a\x1b[2Jb")

@@ -18,7 +18,7 @@ from drorch.ids import SHORT_HEX
 _COLUMNS = ("Modified", "Size", "Snapshot", "Job", "Path", "")
 
 
-@click.command("find", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60))
+@click.command("find", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60, 62))
 @click.argument("pattern", metavar="PATTERN")
 @click.option("--job", metavar="JOB", help="Only what this job saved.")
 @click.option("-H", "--host", metavar="HOST", help="Only what was saved of this host.")
@@ -57,6 +57,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     if output.json:
         for one in found.paths:
             output.message(_record(one))
+        output.message({"message_type": "summary", "paths": len(found.paths), "more": found.more})
     elif found.paths:
         output.table(_COLUMNS, [_row(one) for one in found.paths])
     output.note(f"{len(found.paths)} paths" if found.paths else "nothing fits")

@@ -19,7 +19,7 @@ from drorch.ids import SHORT_HEX
 _COLUMNS = ("First seen", "Last seen", "Changed by", "Type", "Modified", "Size", "Snapshots", "Newest")
 
 
-@click.command("history", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60))
+@click.command("history", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60, 62))
 @click.argument("path", metavar="PATH")
 @click.option("--job", metavar="JOB", help="Only what this job saved.")
 @click.option("-H", "--host", metavar="HOST", help="Only what was saved of this host.")

@@ -23,7 +23,7 @@ from drorch.units import duration_text, rough_span
 _COLUMNS = ("Job", "Target", "Standing", "Last run", "Next due", "Newest snapshot", "Proof", "Findings")
 
 
-@click.command("status", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60, Outcome.OVERDUE))
+@click.command("status", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60, 62, Outcome.OVERDUE))
 @click.pass_context
 def command(context: click.Context, /) -> int:
     """Show how every job stands.
