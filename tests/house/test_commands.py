@@ -36,6 +36,13 @@ def documented() -> dict[str, str]:
     return dict(zip(sections[1::2], sections[2::2], strict=True))
 
 
+def parameters_of(verb: str) -> list[click.Parameter]:
+    """The parameters of a verb and of the verbs below it."""
+    found = command(verb)
+    below = found.commands.values() if isinstance(found, click.Group) else ()
+    return [one for part in (found, *below) for one in part.params]
+
+
 def long_names(parameters: list[click.Parameter]) -> set[str]:
     return {name for parameter in parameters for name in parameter.opts if name.startswith("--")}
 
@@ -54,13 +61,13 @@ def test_help_says_what_the_command_does_and_ends_with_its_exit_codes(verb: str)
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_has_help(verb: str) -> None:
-    options = [one for one in command(verb).params if isinstance(one, click.Option) and not one.hidden]
+    options = [one for one in parameters_of(verb) if isinstance(one, click.Option) and not one.hidden]
     assert [option.name for option in options if not (option.help or "").strip()] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_command_is_documented_with_its_options(verb: str) -> None:
-    own = [one for one in command(verb).params if not getattr(one, "hidden", False)]
+    own = [one for one in parameters_of(verb) if not getattr(one, "hidden", False)]
     names = long_names(own) - long_names(global_options())
     assert [name for name in sorted(names) if name not in documented()[verb]] == []
 
@@ -71,7 +78,7 @@ def test_the_options_of_every_command_are_documented() -> None:
 
 
 def test_nothing_is_documented_that_does_not_exist() -> None:
-    known = set().union(*(long_names(command(verb).params) for verb in VERBS), long_names(root.params))
+    known = set().union(*(long_names(parameters_of(verb)) for verb in VERBS), long_names(root.params))
     known |= {"--help", "--version"}
     text = (ROOT / "docs" / "CLI.md").read_text("utf-8")
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", text)) - known == set()
