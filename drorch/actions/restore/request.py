@@ -23,7 +23,8 @@ class RestoreRequest:
 
     `path` is absolute in the snapshot: what a folder holds goes into the destination, a file goes there by its name.
     With `include`, only what matches (or lies below what matches) is restored; `exclude` leaves out. The patterns are
-    gitignore's. `delete` removes what the destination has and the snapshot has not.
+    gitignore's, a leading slash meaning the folder at `path`, as in restic. `delete` removes what the destination has
+    and the snapshot has not, as far as the patterns mean it: what is excluded or not included stays.
     """
 
     path: bytes = b"/"
