@@ -77,6 +77,10 @@ def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought:
         if done.plan.condition is not Condition.SOUND:
             _bring_back(place, done.plan.source, done, clock)
             brought = done.plan.source
+        # Before the catalog is opened: it cannot be with a history that is damaged.
+        if reached:
+            derived = rebuilding.derive_paths(place, reached, upgrade())
+            done.paths, done.problems = derived.snapshots, [*done.problems, *derived.unreadable]
         with open_catalog(place, upgrade(), replacing_lost=True) as catalog:
             done.replayed = catalog.replayed.recorded
             done.problems += catalog.replayed.refused
@@ -89,9 +93,6 @@ def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought:
                 _tell_lost(done, later, "snapshots are of later runs, which are not known any more")
             for one in reached:
                 done.alarms += [raised.event.message for raised in rebuilding.know(catalog, one, clock)]
-        if reached:
-            derived = rebuilding.derive_paths(place, reached, upgrade())
-            done.paths, done.problems = derived.snapshots, [*done.problems, *derived.unreadable]
     if silent:
         done.lost.append(f"what lies on {', '.join(problem.subject for problem in silent)}, until it answers")
     return done
