@@ -98,7 +98,7 @@ CASES: dict[str, tuple[Damage, tuple[str, ...], int]] = {
     "no index, restore": (_remove(_only("index")), ("restore", "latest", "--to", "{}"), 13),
     "flipped snapshot, latest": (_flip(_only("snapshots")), ("ls", "latest"), 13),
     "flipped snapshot, check": (_flip(_only("snapshots")), ("check",), 13),
-    "flipped tree, restore": (_flip(TREE), ("restore", "latest", "--to", "{}"), 13),
+    "flipped tree, restore": (_flip(TREE), ("restore", "latest", "--to", "{}"), 40),
     "no tree, ls": (_remove(TREE), ("ls", "latest"), 13),
     "truncated tree, check": (_truncate(TREE), ("check",), 13),
     "flipped pack, restore": (_flip(DATA), ("restore", "latest", "--to", "{}"), 40),

@@ -20,7 +20,9 @@ from tests.repository.fresh import fresh_folder
 from tests.restic import PASSWORD, Restic, each_restic, restic, start_restic
 
 HOLDER = """
-    import sys, threading
+    import signal, sys
+# Whoever started the tests may have had hangups ignored, which children inherit.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
     from datetime import timedelta
     from pathlib import Path
     from drorch.repository.lock import Lock
