@@ -21,8 +21,8 @@ from tests.restic import PASSWORD, Restic, each_restic, restic, start_restic
 
 HOLDER = """
     import signal, sys
-# Whoever started the tests may have had hangups ignored, which children inherit.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # Whoever started the tests may have had hangups ignored, which children inherit.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     from datetime import timedelta
     from pathlib import Path
     from drorch.repository.lock import Lock
