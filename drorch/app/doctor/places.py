@@ -1,0 +1,90 @@
+"""What the doctor asks of targets: the secret, the repository behind it, its locks, the right to write."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drorch.app.access import open_target
+from drorch.app.doctor.machine import folder_symptoms
+from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
+from drorch.config.configuration import TargetSpec
+from drorch.errors import DrorchError, RepositoryMissing, WrongPassword
+from drorch.model.job import Job
+from drorch.model.names import TargetName
+from drorch.repository.lock import LockFile
+from drorch.repository.repository import Repository
+from drorch.storage.readonly import ReadOnlyTarget
+
+_FOLDERS = ("data", "index", "keys", "locks", "snapshots")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a look at a target showed. `polynomial` is a secret: it is compared and never shown."""
+
+    symptoms: tuple[Symptom, ...]
+    polynomial: int | None = None
+    newest: datetime | None = None
+
+
+def visited(spec: TargetSpec) -> Visit:
+    """Look at a target: read its password, open its repository, read its locks. Nothing is written."""
+    subject = f"target {spec.name}"
+    found: list[Symptom] = []
+    try:
+        password = spec.password.read()
+    except DrorchError as fault:
+        return Visit((of_fault(subject, fault, "Run that command by hand and see."),))
+    polynomial = None
+    try:
+        with closing(open_target(spec.url)) as target:
+            repository = Repository.open(ReadOnlyTarget(target), password)
+            polynomial = repository.config.chunker_polynomial
+            found.extend(lock_symptoms(spec.name, list(repository.locks.read()), repository.locks.now()))
+    except RepositoryMissing as fault:
+        mend = f"Mount its disk; or, where there never was one, type: drorch init -t {spec.name}"
+        return Visit((error(subject, fault.message, mend),))
+    except WrongPassword as fault:
+        return Visit((error(subject, fault.message, "Put the right one where the configuration says that it is."),))
+    except DrorchError as fault:
+        found.append(of_fault(subject, fault))
+    found.extend(folder_symptoms(subject, spec.path, _FOLDERS))
+    return Visit(tuple(found), polynomial, _newest(spec.path))
+
+
+def lock_symptoms(target: str, locks: Iterable[LockFile], now: int) -> Iterator[Symptom]:
+    """Locks whose writers are gone, and locks that keep backups out."""
+    unlock = f"Type: drorch unlock -t {target}"
+    for lock in locks:
+        gone = lock.is_provably_gone()
+        stale = gone or lock.is_stale(now)
+        if lock.exclusive and stale and not gone:
+            yield error(f"target {target}", f"it is {lock.describe()}, who is gone, and no backup can begin", unlock)
+        elif stale:
+            yield warning(f"target {target}", f"a lock was left behind: {lock.describe()}", unlock)
+        elif lock.exclusive:
+            yield warning(f"target {target}", f"it is {lock.describe()}", "No backup can begin until that ends.")
+
+
+def polynomial_symptoms(jobs: Iterable[Job], polynomials: Mapping[TargetName, int]) -> Iterator[Symptom]:
+    """Targets of a job whose repositories cut files differently: copies and backups share no blobs there."""
+    for job in jobs:
+        opened = [target for target in job.targets if target in polynomials]
+        for other in opened[1:]:
+            if polynomials[other] != polynomials[opened[0]]:
+                yield warning(
+                    f"job {job.name}",
+                    f"targets {opened[0]} and {other} do not share a chunker polynomial: copies are not deduplicated",
+                    f"Make {other} anew: drorch init -t {other} --like the repository of {opened[0]}",
+                )
+
+
+def _newest(root: Path) -> datetime | None:
+    """When the newest of a repository's folders was last written to."""
+    try:
+        times = [path.stat().st_mtime for path in (root, *(root / name for name in _FOLDERS)) if path.is_dir()]
+    except OSError:
+        return None
+    return datetime.fromtimestamp(max(times), UTC) if times else None
