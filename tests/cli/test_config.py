@@ -7,7 +7,7 @@ import pytest
 
 from drorch.config.reference import example
 from drorch.config.schema import json_schema
-from tests.cli.commandline import drorch, drorch_json, fault_line
+from tests.cli.commandline import PASSWORD, drorch, drorch_json, fault_line, new_repository
 
 SOUND = """
 [drorch]
@@ -106,3 +106,19 @@ def test_an_unknown_command_is_told_with_the_one_that_was_meant() -> None:
     told = fault_line(drorch("config", "chek", status=64))
     assert told == 'drorch: unknown command "config chek". Did you mean "check"?'
     drorch("config", status=64)
+
+
+def test_targets_of_a_job_that_cut_files_differently_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "password").chmod(0o600)
+    tmp_path.chmod(0o700)
+    (tmp_path / "source").mkdir()
+    targets = [
+        f'[targets.{name}]\ntype = "local"\npath = "{new_repository(tmp_path / name)}"\n'
+        f'password = {{ file = "{tmp_path}/password" }}\n'
+        for name in ("one", "two")
+    ]
+    job = f'[jobs.a]\nsource = {{ type = "files", paths = ["{tmp_path}/source"] }}\ntargets = ["one", "two"]\n'
+    (tmp_path / "jobs.toml").write_text("".join(targets) + job)
+    told = drorch("-c", tmp_path / "jobs.toml", "config", "check").stderr.decode()
+    assert "one and two do not share a chunker polynomial" in told

@@ -9,7 +9,7 @@ from pathlib import Path
 from drorch.app.access import open_target
 from drorch.app.doctor.machine import folder_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
-from drorch.config.configuration import TargetSpec
+from drorch.config.configuration import Configuration, TargetSpec
 from drorch.errors import DrorchError, RepositoryMissing, WrongPassword
 from drorch.model.job import Job
 from drorch.model.names import TargetName
@@ -79,6 +79,14 @@ def polynomial_symptoms(jobs: Iterable[Job], polynomials: Mapping[TargetName, in
                     f"targets {opened[0]} and {other} do not share a chunker polynomial: copies are not deduplicated",
                     f"Make {other} anew: drorch init -t {other} --like the repository of {opened[0]}",
                 )
+
+
+def differing_polynomials(configuration: Configuration) -> list[Symptom]:
+    """The same for a whole configuration, as far as its repositories can be opened; nothing else is told of them."""
+    several = [job for job in configuration.jobs.values() if len(job.targets) > 1]
+    names = dict.fromkeys(target for job in several for target in job.targets)
+    visits = {name: visited(configuration.target(name)).polynomial for name in names}
+    return list(polynomial_symptoms(several, {name: found for name, found in visits.items() if found is not None}))
 
 
 def _newest(root: Path) -> datetime | None:

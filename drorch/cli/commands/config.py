@@ -5,6 +5,7 @@ import json
 import click
 
 from drorch.app import configuration as app
+from drorch.app.doctor.places import differing_polynomials
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.groups import VerbGroup
@@ -31,6 +32,8 @@ def check(context: click.Context, /) -> None:
     session = Session.of(context)
     found = app.load(session.values.get("config"))
     due = app.upcoming(found, SystemClock())
+    warnings = [Problem(str(found.file), warning) for warning in found.warnings]
+    warnings += [Problem(symptom.subject, symptom.message) for symptom in differing_polynomials(found)]
     output = session.output
     if output.json:
         output.message(
@@ -39,7 +42,7 @@ def check(context: click.Context, /) -> None:
                 "file": str(found.file),
                 "digest": found.digest,
                 "timezone": found.zone.key,
-                "warnings": list(found.warnings),
+                "warnings": [warning.message for warning in warnings],
                 "schedules": [
                     {
                         "job": one.job,
@@ -52,8 +55,8 @@ def check(context: click.Context, /) -> None:
             }
         )
         return
-    for warning in found.warnings:
-        output.problem(Problem(str(found.file), warning), during="warning")
+    for warning in warnings:
+        output.problem(warning, during="warning")
     if due:
         rows = [
             (
