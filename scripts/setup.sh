@@ -123,6 +123,7 @@ offer_current_restic() {
 missing_test_packages() {
     command -v make >/dev/null 2>&1 || echo make
     command -v restic >/dev/null 2>&1 || echo restic
+    command -v git >/dev/null 2>&1 || echo git
     command -v setfacl >/dev/null 2>&1 || echo acl
     command -v setfattr >/dev/null 2>&1 || echo attr
     command -v setcap >/dev/null 2>&1 || echo libcap2-bin
