@@ -1,8 +1,8 @@
 """drorch status as an administrator meets it: one screen, and exit code 70 where something is overdue."""
 
 import json
-import time
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
