@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from drorch.errors import CatalogError
 
@@ -53,12 +54,8 @@ def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
         assert isinstance(connection, sqlite3.Connection)
         # The driver must not begin transactions of its own, later and weaker ones than ours.
         connection.isolation_level = None
-        for pragma in (
-            "journal_mode = WAL",
-            f"synchronous = {synchronous}",
-            "foreign_keys = ON",
-            "temp_store = MEMORY",
-        ):
+        _use_write_ahead_log(connection)
+        for pragma in (f"synchronous = {synchronous}", "foreign_keys = ON", "temp_store = MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -66,6 +63,18 @@ def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes(connection) else "BEGIN")
 
     return engine
+
+
+def _is_busy(fault: BaseException) -> bool:
+    return isinstance(fault, sqlite3.OperationalError) and (fault.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_BUSY
+
+
+# A file's change to the write-ahead log is refused at once, whatever the timeout, while another process is using it.
+@retry(
+    retry=retry_if_exception(_is_busy), stop=stop_after_delay(BUSY_SECONDS), wait=wait_random(0.005, 0.05), reraise=True
+)
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def writes(connection: Connection) -> bool:

@@ -4,15 +4,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 
-import pytest
 from sqlalchemy import Connection, Engine, event
 
-from drorch.catalog.engine import sqlite_engine, writes
+from drorch.catalog.engine import sqlite_engine, writes, writing
 from drorch.catalog.ledger import Ledger
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
@@ -83,9 +83,23 @@ def _holds_measured(engine: Engine) -> Iterator[list[float]]:
     event.remove(engine, "commit", end)
 
 
-@pytest.mark.parametrize("count", [20_000])
-def test_no_write_holds_the_lock_for_long(tmp_path: Path, count: int) -> None:
-    engine = sqlite_engine(tmp_path / "catalog.sqlite")
+def _longest_hold(measure: Callable[[Path], list[float]], tmp_path: Path) -> float:
+    """The longest hold of the same writes done three times over, each write taken at its best.
+
+    A write that is too long is so each time; a moment that the machine took for itself is not in all three.
+    """
+    passes = []
+    for number in range(3):
+        place = tmp_path / str(number)
+        place.mkdir()
+        passes.append(measure(place))
+    assert len({len(holds) for holds in passes}) == 1, "the passes write the same"
+    best: list[float] = [min(same) for same in zip(*passes, strict=True)]
+    return max(best)
+
+
+def _holds_of_records(place: Path, count: int = 20_000) -> list[float]:
+    engine = sqlite_engine(place / "catalog.sqlite")
     upgrade(engine, CATALOG)
     ledger = Ledger(engine)
     numbers = range(1, count // 4 + 1)
@@ -96,13 +110,17 @@ def test_no_write_holds_the_lock_for_long(tmp_path: Path, count: int) -> None:
             ledger.prove(proof(number, level) for number in numbers for level in (ProofLevel.L0, ProofLevel.L1))
         ledger.withdraw("onsite", [seen(number).id for number in numbers], ProofLevel.L0)
         ledger.removed("onsite", [seen(number).id for number in numbers])
-    assert len(holds) > 20
-    assert max(holds) < _LONGEST_HOLD
     engine.dispose()
+    assert len(holds) > 20
+    return holds
 
 
-def test_no_write_of_paths_holds_the_lock_for_long(tmp_path: Path) -> None:
-    engine = sqlite_engine(tmp_path / "paths.sqlite")
+def test_no_write_holds_the_lock_for_long(tmp_path: Path) -> None:
+    assert _longest_hold(_holds_of_records, tmp_path) < _LONGEST_HOLD
+
+
+def _holds_of_paths(place: Path) -> list[float]:
+    engine = sqlite_engine(place / "paths.sqlite")
     upgrade(engine, PATHS)
     recorder = Recorder(engine)
     with _holds_measured(engine) as holds:
@@ -110,9 +128,30 @@ def test_no_write_of_paths_holds_the_lock_for_long(tmp_path: Path) -> None:
         recorder.record_listing(recorded(2), (file(f"/{number % 99}/{number}", 1) for number in range(10_000)))
         recorder.record_listing(recorded(3), [])
         recorder.drop([recorded(1).id, recorded(2).id])
-    assert len(holds) > 40
-    assert max(holds) < _LONGEST_HOLD
     engine.dispose()
+    assert len(holds) > 40
+    return holds
+
+
+def test_no_write_of_paths_holds_the_lock_for_long(tmp_path: Path) -> None:
+    assert _longest_hold(_holds_of_paths, tmp_path) < _LONGEST_HOLD
+
+
+def test_connections_to_a_new_file_at_once_are_not_turned_away(tmp_path: Path) -> None:
+    ready = Barrier(_WRITERS)
+
+    def connect(path: Path) -> str:
+        engine = sqlite_engine(path)
+        ready.wait()
+        with writing(engine) as connection:
+            mode: str = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        engine.dispose()
+        return mode
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for attempt in range(25):
+            path = tmp_path / f"{attempt}.sqlite"
+            assert set(pool.map(connect, [path] * _WRITERS)) == {"wal"}
 
 
 def test_threads_that_append_at_once_make_one_chain(either: Catalog) -> None:
