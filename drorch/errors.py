@@ -124,6 +124,18 @@ class TargetFull(TargetError):
     exit_code = 23
 
 
+class ObjectFrozen(TargetError):
+    """The object is in a storage class from which it must be thawed before it can be read."""
+
+    exit_code = 25
+
+
+class TargetMissing(TargetError):
+    """The place itself does not exist: no such bucket."""
+
+    exit_code = 26
+
+
 class SourceError(DrorchError):
     """What is to be backed up cannot be read at all."""
 

@@ -128,6 +128,8 @@ missing_test_packages() {
     command -v setfattr >/dev/null 2>&1 || echo attr
     command -v setcap >/dev/null 2>&1 || echo libcap2-bin
     command -v strace >/dev/null 2>&1 || echo strace
+    command -v sshd >/dev/null 2>&1 || echo openssh-server
+    command -v ssh >/dev/null 2>&1 || echo openssh-client
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
 }
 

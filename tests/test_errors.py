@@ -20,6 +20,8 @@ CODES = {
     "TargetDenied": 21,
     "ObjectMissing": 22,
     "TargetFull": 23,
+    "ObjectFrozen": 25,
+    "TargetMissing": 26,
     "SourceError": 1,
     "SourceUnavailable": 30,
     "DumpFailed": 31,

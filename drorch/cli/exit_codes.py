@@ -15,6 +15,8 @@ MEANINGS = {
     22: "an object is missing in the repository",
     23: "the target is full",
     24: "a copy is missing on a secondary target",
+    25: "an object is in cold storage and must be thawed first",
+    26: "the place that should hold the repository does not exist",
     30: "the source is not available",
     31: "the command that produces the data failed",
     32: "the source is empty, missing, not mounted or smaller than it should be",
@@ -33,7 +35,7 @@ MEANINGS = {
 FAULTS = (0, 1, 64, 130)
 """What any command may end with."""
 
-OPENS = (*FAULTS, 10, 11, 12, 13, 14, 20, 21, 22, 62)
+OPENS = (*FAULTS, 10, 11, 12, 13, 14, 20, 21, 22, 25, 26, 62)
 """What a command that reads a repository may end with."""
 
 WRITES = (*OPENS, 23)

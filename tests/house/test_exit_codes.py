@@ -22,6 +22,8 @@ PROMISED = {
     "TargetDenied": 21,
     "ObjectMissing": 22,
     "TargetFull": 23,
+    "ObjectFrozen": 25,
+    "TargetMissing": 26,
     "SourceUnavailable": 30,
     "DumpFailed": 31,
     "SourceSuspicious": 32,

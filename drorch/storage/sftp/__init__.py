@@ -1,0 +1,1 @@
+"""Targets behind an SSH server: restic's sftp layout, on hosts whose key is known."""
