@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from drorch.actions.snapshots import SnapshotFilter
-from drorch.app.access import Access, opened
+from drorch.app.access import opened
 from drorch.app.books import opened_catalog
+from drorch.app.targets import access_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import ConfigError, UsageError
@@ -48,7 +49,7 @@ def planned(configuration: Configuration, request: AdoptRequest) -> Iterator[Ado
     """
     adoption = _adoption(configuration, request)
     for target in _targets(configuration.job(request.job), request.target):
-        with opened(_access(configuration, target)) as repository:
+        with opened(access_of(configuration, target)) as repository:
             yield plan_adoption(target, repository.list_snapshots(), adoption)
 
 
@@ -61,7 +62,7 @@ def carried_out(configuration: Configuration, request: AdoptRequest, clock: Cloc
             detail = {"job": request.job, "from": adoption.former, "target": target}
             detail |= {"configuration": configuration.digest}
             catalog.audit.append(Deed(clock.now(), doer.user, doer.uid, doer.tty, "adopt", detail))
-            with opened(_access(configuration, target), lock=False) as repository:
+            with opened(access_of(configuration, target), lock=False) as repository:
                 done = adopt(repository, target, adoption, catalog, request.retry_lock)
             yield Adopted(target, tuple(done))
         if adoption.former:
@@ -101,8 +102,3 @@ def _targets(job: Job, only: str | None) -> tuple[TargetName, ...]:
     if only not in job.targets:
         raise ConfigError(f"job {job.name} has no target {only}", hint=f"Its targets: {', '.join(job.targets)}.")
     return (TargetName(only),)
-
-
-def _access(configuration: Configuration, target: TargetName) -> Access:
-    place = configuration.target(target)
-    return Access(place.url, place.password)

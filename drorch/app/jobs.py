@@ -10,10 +10,11 @@ from pathlib import Path
 from drorch import __version__
 from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
-from drorch.app.access import Access, opened
+from drorch.app.access import opened
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.app.books import kept_books
 from drorch.app.state import complaint_about, run_state
+from drorch.app.targets import access_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import ConfigError, JobBusy, RepositoryError, SecretMissing, SourceUnavailable, TargetError
@@ -104,8 +105,7 @@ class _Circumstances:
 
 
 def _run(configuration: Configuration, job: Job, target: TargetName, under: _Circumstances) -> RunReport:
-    place = configuration.target(target)
-    access = Access(place.url, place.password, retry_lock=under.retry_lock)
+    access = access_of(configuration, target, under.retry_lock)
 
     def work(repository: Repository) -> BackupResult:
         spec = spec_of(job, configuration.host)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drorch.app.access import Access, opened
 from drorch.app.books import place_of, upgrade
+from drorch.app.targets import access_of
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
@@ -57,7 +58,7 @@ def doors_of(configuration: Configuration) -> Doors:
     def door(access: Access) -> Callable[[], AbstractContextManager[Repository]]:
         return lambda: opened(access)
 
-    return {name: door(Access(spec.url, spec.password)) for name, spec in configuration.targets.items()}
+    return {name: door(access_of(configuration, name)) for name in configuration.targets}
 
 
 def plan_rebuild(configuration: Configuration, doors: Doors) -> RebuildPlan:

@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from drorch import __version__
-from drorch.app.access import Access, opened
+from drorch.app.access import opened
 from drorch.app.books import place_of
+from drorch.app.targets import access_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import DrorchError
@@ -50,8 +51,8 @@ def run_state(
 
 def door_to(configuration: Configuration, target: TargetName) -> Callable[[], AbstractContextManager[Repository]]:
     """What opens the repository on a target; it is not locked."""
-    place = configuration.target(target)
-    return lambda: opened(Access(place.url, place.password), lock=False)
+    access = access_of(configuration, target)
+    return lambda: opened(access, lock=False)
 
 
 def complaint_about(report: RunReport, said: Sequence[str]) -> str | None:
