@@ -20,7 +20,7 @@ from drorch.repository.compression import decompress
 from drorch.repository.configfile import RepositoryConfig
 from drorch.repository.crypto import Box, BoxKey, Buffer
 from drorch.repository.index import Index, Location
-from drorch.repository.keys import ScryptCost, open_key, save_key
+from drorch.repository.keys import ScryptCost, save_key
 from drorch.repository.layout import FileKind, key_of, stored_ids
 from drorch.repository.lock import Lock, LockFolder
 from drorch.repository.pack import BlobType, PackedBlob
@@ -29,6 +29,7 @@ from drorch.repository.sealedfile import SealedFiles
 from drorch.repository.snapshot import Snapshot, decode_snapshot
 from drorch.repository.timestamps import from_datetime
 from drorch.repository.tree import Tree, decode_tree
+from drorch.repository.unlocking import unlock
 from drorch.storage.target import Target
 
 NO_WAIT = timedelta(0)
@@ -98,9 +99,8 @@ class Repository:
 
         Raises `RepositoryMissing`, `WrongPassword`, `IntegrityError`, `FormatUnsupported`, or a `TargetError`.
         """
-        sealed = configfile.load_sealed(target)
-        master = open_key(target, password).master
-        return Repository(target, master, configfile.decode(sealed, Box(master)), clock or SystemClock())
+        unlocked = unlock(target, password)
+        return Repository(target, unlocked.master, unlocked.config, clock or SystemClock())
 
     def shared_lock(self, retry_for: timedelta = NO_WAIT) -> Lock:
         """A lock that keeps others from removing while we read or write. A context manager."""
