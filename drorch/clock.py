@@ -1,9 +1,12 @@
 """The only place that tells the time, so that tests can tell another."""
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
+
+_GLANCE_SECONDS = 0.25
 
 
 class Clock(Protocol):
@@ -21,6 +24,24 @@ class Clock(Protocol):
         """Wait for so many seconds."""
         ...
 
+    def wait(self, seconds: float, ended: threading.Event) -> bool:
+        """Wait for so many seconds, or until the event is set or the process is asked to stop; whether it was cut."""
+        ...
+
+
+class Interruption:
+    """Whether this process was asked to stop: its system clocks' `wait` ends then, in every thread.
+
+    A plain flag and no event, since a signal comes to the main thread whatever locks that holds.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+
+INTERRUPTION = Interruption()
+"""Set by whoever receives the process's signals."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemClock:
@@ -37,6 +58,16 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for so many seconds."""
         time.sleep(seconds)
+
+    def wait(self, seconds: float, ended: threading.Event) -> bool:
+        """Wait for so many seconds, or until the event is set or the process is asked to stop; whether it was cut."""
+        deadline = time.monotonic() + seconds
+        while not (INTERRUPTION.came or ended.is_set()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            ended.wait(min(left, _GLANCE_SECONDS))
+        return True
 
 
 def local_offset_seconds(epoch_seconds: int) -> int:

@@ -298,6 +298,12 @@ class FakeClock:
             self._slept.append(seconds)
             self._elapsed += seconds
 
+    def wait(self, seconds: float, ended: threading.Event) -> bool:
+        if ended.is_set():
+            return True
+        self.sleep(seconds)
+        return ended.is_set()
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         with self._lock:

@@ -15,6 +15,7 @@ from drorch.cli.faults import Fault, Interrupted, fault_of
 from drorch.cli.output.escaping import visible
 from drorch.cli.output.writer import json_text
 from drorch.cli.root import root
+from drorch.clock import INTERRUPTION
 from drorch.errors import Outcome
 
 _COMPLETION = "_DRORCH_COMPLETE"
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepare_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    INTERRUPTION.came = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     for stream in (sys.stdout, sys.stderr):
@@ -42,6 +44,7 @@ def _prepare_process() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
+    INTERRUPTION.came = True
     raise Interrupted(signal.Signals(number).name)
 
 
