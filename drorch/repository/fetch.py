@@ -9,14 +9,16 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from drorch.errors import IntegrityError, ObjectMissing, TargetError
 from drorch.ids import BlobId, PackId, TreeId
+from drorch.repository.crypto import Box, Buffer
 from drorch.repository.index import Index, Location
 from drorch.repository.layout import FileKind, key_of
 from drorch.repository.pack import BlobType, PackedBlob
 from drorch.repository.parallel import Stopped, work_through
-from drorch.repository.repository import Repository, open_blob
+from drorch.repository.repository import BlobContent, Repository, open_blob, open_content
 from drorch.units import MIB
 
 GAP_BYTES = MIB
@@ -26,7 +28,9 @@ RANGE_BYTES = 32 * MIB
 """Most bytes of one request, unless a single blob is larger."""
 
 Deliver = Callable[[BlobId, bytes], None]
+DeliverContent = Callable[[BlobId, BlobContent], None]
 Failed = Callable[[BlobId, IntegrityError], None]
+Opened = TypeVar("Opened")
 
 # Offset first and big-endian, so that sorting the bytes sorts by place in the pack.
 _RECORD = struct.Struct(">III?32s")
@@ -138,24 +142,55 @@ def fetch(
     them open and deliver blobs at once while the others load ahead; None: all. One is best for small blobs, where
     threads would only wait for each other.
     """
+    _follow(repository, plan, _Recipient(open_blob, deliver, failed), workers, deliverers)
+
+
+def fetch_contents(
+    repository: Repository,
+    plan: FetchPlan,
+    deliver: DeliverContent,
+    *,
+    failed: Failed,
+    workers: int | None = None,
+    deliverers: int | None = None,
+) -> None:
+    """As `fetch`, for what is to be sealed again: beside the plaintext, what was in the box is delivered."""
+    _follow(repository, plan, _Recipient(open_content, deliver, failed), workers, deliverers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipient(Generic[Opened]):
+    """How a box is opened for whoever asked, and where its content goes."""
+
+    open: Callable[[Box, PackedBlob, Buffer], Opened]
+    deliver: Callable[[BlobId, Opened], None]
+    failed: Failed
+
+
+def _follow(
+    repository: Repository,
+    plan: FetchPlan,
+    recipient: _Recipient[Opened],
+    workers: int | None,
+    deliverers: int | None,
+) -> None:
     for blob_id, blob_type in plan.missing:
-        failed(blob_id, IntegrityError(f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index"))
+        recipient.failed(blob_id, IntegrityError(f"{blob_type.word} blob {blob_id.hex()[:16]} is not in the index"))
     workers = workers or repository.target.properties.connections
-    reading = _Reading(repository, plan.index, deliver, failed, threading.Semaphore(deliverers or workers))
+    reading = _Reading(repository, plan.index, recipient, threading.Semaphore(deliverers or workers))
     ranges = (part for pack in plan.packs for part in pack.ranges)
     work_through(ranges, reading.read, max(1, min(workers, plan.requests)))
 
 
-class _Reading:
+class _Reading(Generic[Opened]):
     """One execution of a plan: what its workers share."""
 
     def __init__(
-        self, repository: Repository, index: Index, deliver: Deliver, failed: Failed, delivering: threading.Semaphore
+        self, repository: Repository, index: Index, recipient: _Recipient[Opened], delivering: threading.Semaphore
     ) -> None:
         self._repository = repository
         self._index = index
-        self._deliver = deliver
-        self._failed = failed
+        self._recipient = recipient
         self._delivering = delivering
 
     def read(self, part: ByteRange, stopped: Stopped) -> None:
@@ -166,6 +201,7 @@ class _Reading:
 
     def _deliver_all(self, part: ByteRange, content: bytes, fault: IntegrityError, stopped: Stopped) -> None:
         box, view = self._repository.box, memoryview(content)
+        open_box, deliver = self._recipient.open, self._recipient.deliver
         for blob in part.blobs:
             if stopped():
                 return
@@ -174,11 +210,11 @@ class _Reading:
                 self._read_again(Location(part.pack, blob), fault, same_copy=False)
                 continue
             try:
-                plaintext = open_blob(box, blob, view[start : start + blob.length])
+                opened = open_box(box, blob, view[start : start + blob.length])
             except IntegrityError as damage:
                 self._read_again(Location(part.pack, blob), damage, same_copy=True)
             else:
-                self._deliver(blob.id, plaintext)
+                deliver(blob.id, opened)
 
     def _load(self, part: ByteRange) -> tuple[bytes, IntegrityError]:
         """The bytes of a range, or as many of them as the pack has; then the fault says why there are no more."""
@@ -205,11 +241,12 @@ class _Reading:
         copies = [copy for copy in self._index.locations(first.blob.id, first.blob.type) if copy != first]
         for copy in [first, *copies] if same_copy else copies:
             try:
-                plaintext = self._repository.load_copy(copy)
+                sealed = self._repository.load_sealed(copy)
+                opened = self._recipient.open(self._repository.box, copy.blob, sealed)
             except (IntegrityError, ObjectMissing):
                 continue
-            self._deliver(first.blob.id, plaintext)
+            self._recipient.deliver(first.blob.id, opened)
             return
         what = f"{first.blob.type.word} blob {first.blob.id.hex()[:16]} cannot be read"
         hint = "Type: drorch check --read-data, to see what is damaged and which snapshots need it."
-        self._failed(first.blob.id, IntegrityError(f"{what}: {fault.message}", hint=hint))
+        self._recipient.failed(first.blob.id, IntegrityError(f"{what}: {fault.message}", hint=hint))

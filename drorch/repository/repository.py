@@ -186,17 +186,20 @@ class Repository:
 
     def load_copy(self, location: Location) -> bytes:
         """The plaintext of one copy of a blob, verified. Raises `IntegrityError` where the copy is damaged or gone."""
+        return open_blob(self.box, location.blob, self.load_sealed(location))
+
+    def load_sealed(self, location: Location) -> bytes:
+        """One copy of a blob in its box, unverified. Raises `IntegrityError` where it is not there whole."""
         blob = location.blob
         key = key_of(FileKind.PACK, location.pack)
         try:
-            sealed = self.target.load(key, blob.offset, blob.length)
+            return self.target.load(key, blob.offset, blob.length)
         except ObjectMissing as fault:
             raise IntegrityError(f"pack {location.pack.hex()[:16]} is missing") from fault
         except TargetError as fault:
             if self._reaches_beyond(key, blob):
                 raise IntegrityError(f"pack {location.pack.hex()[:16]} is truncated") from fault
             raise
-        return open_blob(self.box, blob, sealed)
 
     def _reaches_beyond(self, key: str, blob: PackedBlob) -> bool:
         try:
@@ -220,9 +223,30 @@ class Repository:
 
 def open_blob(box: Box, blob: PackedBlob, sealed: Buffer) -> bytes:
     """The plaintext of a sealed blob, verified against its id. Raises `IntegrityError`."""
-    plaintext = box.open(sealed)
-    if blob.uncompressed_length:
-        plaintext = decompress(plaintext, blob.uncompressed_length)
+    return _verified(box, blob, sealed)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """A blob that was taken out of its box and verified.
+
+    `boxed` is what was in the box: a zstd frame where `uncompressed_length` is not 0, the plaintext itself otherwise.
+    """
+
+    plaintext: bytes
+    boxed: bytes
+    uncompressed_length: int
+
+
+def open_content(box: Box, blob: PackedBlob, sealed: Buffer) -> BlobContent:
+    """What a sealed blob holds, verified against its id. Raises `IntegrityError`."""
+    plaintext, boxed = _verified(box, blob, sealed)
+    return BlobContent(plaintext, boxed, blob.uncompressed_length)
+
+
+def _verified(box: Box, blob: PackedBlob, sealed: Buffer) -> tuple[bytes, bytes]:
+    boxed = box.open(sealed)
+    plaintext = decompress(boxed, blob.uncompressed_length) if blob.uncompressed_length else boxed
     if hashlib.sha256(plaintext).digest() != blob.id:
         raise IntegrityError("its content does not match its id")
-    return plaintext
+    return plaintext, boxed
