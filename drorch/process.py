@@ -24,6 +24,7 @@ from typing import IO, Any
 from drorch.errors import DrorchError
 
 _WORKER_GRACE_SECONDS = 10.0
+_COMPLAINTS_BYTES = 8192
 
 
 class ChildFailed(DrorchError):
@@ -199,11 +200,7 @@ def streaming(argv: Sequence[str], *, stop_timeout: float = 10.0) -> Iterator["S
     try:
         yield StreamingChild(argv[0], child, stop_timeout)
     finally:
-        # Not polled: an unreaped leader keeps its process group, so that children it left behind are killed, too.
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        _kill_whole(child)
         if child.stdout is not None:
             child.stdout.close()
 
@@ -230,6 +227,82 @@ class StreamingChild:
             raise ChildFailed(f"command {self._name} closed its output and did not end") from fault
         if status != 0:
             raise ChildFailed(f"command {self._name} {describe_status(status)}")
+
+
+class PipedChild:
+    """A running command whose standard input and output are the two directions of one socket.
+
+    What it complains of on standard error is kept, bounded; it never blocks the command. When drorch dies, however
+    it does, the command sees its input end. Used by one thread at a time.
+    """
+
+    def __init__(self, child: subprocess.Popen[bytes], stream: socket.socket, complaints: int) -> None:
+        self._child = child
+        self._complaints = complaints
+        self._said = b""
+        self.stream = stream
+
+    @property
+    def pid(self) -> int:
+        """Process id of the command, which leads a process group of its own."""
+        return self._child.pid
+
+    def complaints(self) -> str:
+        """The end of what it has written to standard error so far, at most 8 KiB."""
+        while self._complaints >= 0:
+            try:
+                piece = os.read(self._complaints, _COMPLAINTS_BYTES)
+            except BlockingIOError:
+                break
+            if not piece:
+                break
+            self._said = (self._said + piece)[-_COMPLAINTS_BYTES:]
+        return self._said.decode("utf-8", errors="replace")
+
+    def close(self) -> None:
+        """Kill it with all its children, if it still runs. Closing twice is fine."""
+        self.stream.close()
+        self.complaints()
+        _kill_whole(self._child)
+        if self._complaints >= 0:
+            os.close(self._complaints)
+            self._complaints = -1
+
+
+def start_piped(argv: Sequence[str], *, variables: Sequence[str] = ()) -> PipedChild:
+    """Start a command to talk with. Raises `ChildFailed` where it cannot be started.
+
+    Of the environment it inherits what a worker does, and `variables`. Its stream has no timeout until it is set.
+    """
+    ours, theirs = socket.socketpair()
+    heard, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    names = (*_WORKER_VARIABLES, *variables)
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=told,
+            start_new_session=True,
+            env={name: os.environ[name] for name in names if name in os.environ},
+        )
+    except OSError as fault:
+        ours.close()
+        os.close(heard)
+        raise ChildFailed(f"command {argv[0]}: {fault.strerror}") from fault
+    finally:
+        theirs.close()
+        os.close(told)
+    return PipedChild(child, ours, heard)
+
+
+def _kill_whole(child: subprocess.Popen[bytes]) -> None:
+    """Kill a leader of a process group with all that is left of its group."""
+    # Not polled: an unreaped leader keeps its process group, so that children it left behind are killed, too.
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from drorch.process import (
     is_gone,
     output_of,
     own_identity,
+    start_piped,
     start_worker,
     streaming,
 )
@@ -271,6 +272,65 @@ def test_leaving_early_kills_the_children_of_a_command_that_has_ended_itself() -
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(grandchild, signal.SIGKILL)
+
+
+def test_a_piped_command_is_talked_with_and_sees_the_end_of_its_input() -> None:
+    child = start_piped(["sh", "-c", "cat; echo the end"])
+    child.stream.settimeout(60)
+    child.stream.sendall(b"there and back\n")
+    assert child.stream.recv(100) == b"there and back\n"
+    child.stream.shutdown(socket.SHUT_WR)
+    assert child.stream.recv(100) == b"the end\n"
+    assert child.stream.recv(100) == b""
+    child.close()
+    child.close()
+    assert wait_until_gone(child.pid)
+
+
+def test_a_silent_piped_command_is_not_waited_for() -> None:
+    child = start_piped(["sleep", "600"])
+    child.stream.settimeout(0.05)
+    with pytest.raises(TimeoutError):
+        child.stream.recv(1)
+    child.close()
+    assert wait_until_gone(child.pid)
+
+
+def test_a_piped_command_is_killed_with_its_children() -> None:
+    child = start_piped(["sh", "-c", "sleep 600 & echo $!; wait"])
+    child.stream.settimeout(60)
+    grandchild = int(child.stream.recv(100))
+    child.close()
+    assert wait_until_gone(grandchild)
+
+
+def test_what_a_piped_command_complains_of_is_kept_and_bounded_and_does_not_block_it() -> None:
+    child = start_piped(["sh", "-c", "head -c 1000000 /dev/zero >&2; echo filled; read line; echo the last word >&2"])
+    child.stream.settimeout(60)
+    assert child.stream.recv(100) == b"filled\n"
+    assert 0 < len(child.complaints()) <= 8192
+    child.stream.sendall(b"go on\n")
+    assert child.stream.recv(100) == b""
+    assert child.complaints().endswith("the last word\n")
+    child.close()
+    assert child.complaints().endswith("the last word\n")
+
+
+def test_a_piped_command_inherits_only_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESTIC_PASSWORD", "AWS_SECRET_ACCESS_KEY", "WANTED"):
+        monkeypatch.setenv(name, "canary")
+    child = start_piped(["sh", "-c", "env; echo"], variables=["WANTED", "NOT_SET"])
+    child.stream.settimeout(60)
+    with child.stream.makefile("rb") as output:
+        told = output.read().decode()
+    child.close()
+    assert [line for line in told.splitlines() if "canary" in line] == ["WANTED=canary"]
+    assert "PATH=" in told
+
+
+def test_a_command_that_is_not_there_cannot_be_talked_with() -> None:
+    with pytest.raises(ChildFailed, match="no-such-command"):
+        start_piped(["/no-such-command"])
 
 
 def test_this_process_is_not_gone_and_changes_to_its_identity_are_judged() -> None:
