@@ -76,6 +76,11 @@ def size_text(count: int) -> str:
     return f"{count} B"
 
 
+def rate_text(bytes_per_second: int) -> str:
+    """Bytes a second, exactly: "2 MiB/s", "1500 B/s"."""
+    return f"{size_text(bytes_per_second)}/s"
+
+
 def format_duration(seconds: float) -> str:
     """Seconds as "4.2 s", "3:07" or "2:03:07"."""
     if seconds < 60:

@@ -6,28 +6,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from drorch.config.places import TargetSpec
 from drorch.errors import ConfigError
 from drorch.model.job import Job
 from drorch.model.names import JobName, TargetName
 from drorch.secrets import SecretRef
-
-
-@dataclass(frozen=True, slots=True)
-class LocalTargetSpec:
-    """A repository in a folder of this machine, and where its password is."""
-
-    name: TargetName
-    path: Path
-    password: SecretRef
-
-    @property
-    def url(self) -> str:
-        """The place as --repo names it."""
-        return f"local:{self.path}"
-
-
-TargetSpec = LocalTargetSpec
-"""A place that holds a repository: one class for each kind of target."""
 
 
 @dataclass(frozen=True, slots=True)

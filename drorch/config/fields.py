@@ -54,7 +54,9 @@ def _text(value: object, example: str) -> str:
     return value
 
 
-def _reading(parse: Callable[[str], Any], example: str) -> BeforeValidator:
+def reading(parse: Callable[[str], Any], example: str) -> BeforeValidator:
+    """A check that a string is there and can be parsed; a `ValueError` says what is wrong with it."""
+
     def read(value: object) -> Any:
         try:
             return parse(_text(value, example))
@@ -74,7 +76,8 @@ def _positive_duration(text: str) -> timedelta:
 
 def _absolute(text: str) -> str:
     if not text.startswith("/"):
-        raise wrong(f'"{text}" is not an absolute path; write it from the root, for instance /{text.lstrip("./~")}')
+        rest = text.removeprefix("~/") if text.startswith("~") else text.lstrip("./")
+        raise wrong(f'"{text}" is not an absolute path; write it from the root, for instance /{rest}')
     if "\0" in text:
         raise wrong("a path cannot hold a NUL character")
     return text
@@ -183,34 +186,37 @@ def one_of(kinds: Mapping[str, object], *, thing: str) -> Callable[[object], obj
         if "type" not in value:
             raise wrong(f"this {thing} does not say of what type it is; supported: {listed}")
         kind = value["type"]
-        if isinstance(kind, str) and kind not in kinds:
+        if not isinstance(kind, str):
+            raise wrong(f"{kind_of(kind)} stands where one of these is wanted: {listed}", at="type")
+        if kind not in kinds:
             raise wrong(f'"{kind}" is not a type of {thing} that is supported; supported: {listed}', at="type")
         return value
 
     return check
 
 
-def _schema(kind: str, **more: object) -> WithJsonSchema:
+def schema_of(kind: str, **more: object) -> WithJsonSchema:
+    """How a string of this kind is described to other validators."""
     return WithJsonSchema({"type": "string", "title": kind, **more})
 
 
 _SPAN_PATTERN = r"^\s*(\d+\s*[ywdhms]\s*)+$"
 
-Name = Annotated[str, AfterValidator(_name), _schema("name", pattern=f"^{NAME_PATTERN}$")]
-AbsolutePath = Annotated[str, AfterValidator(_absolute), _schema("path", pattern="^/")]
-Duration = Annotated[timedelta, _reading(_positive_duration, '"26h"'), _schema("duration", pattern=_SPAN_PATTERN)]
+Name = Annotated[str, AfterValidator(_name), schema_of("name", pattern=f"^{NAME_PATTERN}$")]
+AbsolutePath = Annotated[str, AfterValidator(_absolute), schema_of("path", pattern="^/")]
+Duration = Annotated[timedelta, reading(_positive_duration, '"26h"'), schema_of("duration", pattern=_SPAN_PATTERN)]
 Size = Annotated[
     int, BeforeValidator(_size), WithJsonSchema({"type": ["string", "integer"], "title": "size", "minimum": 0})
 ]
 ScheduleText = Annotated[
-    str, _reading(_schedule, '"30 2 * * *"'), _schema("schedule", description=SCHEDULE_RULE, minLength=1)
+    str, reading(_schedule, '"30 2 * * *"'), schema_of("schedule", description=SCHEDULE_RULE, minLength=1)
 ]
-ZoneName = Annotated[str, _reading(_zone, '"Europe/Berlin"'), _schema("time zone", minLength=1)]
-Tag = Annotated[str, AfterValidator(_tag), _schema("tag", pattern="^[^,]+$")]
-Pattern = Annotated[str, AfterValidator(_pattern), _schema("pattern")]
-Marker = Annotated[str, AfterValidator(_marker), _schema("file name")]
-HostName = Annotated[str, AfterValidator(_host), _schema("host name", minLength=1)]
-DatabaseUrl = Annotated[str, AfterValidator(_database_url), _schema("URL", pattern="^postgresql://")]
-Word = Annotated[str, AfterValidator(_nonempty), _schema("text", minLength=1)]
+ZoneName = Annotated[str, reading(_zone, '"Europe/Berlin"'), schema_of("time zone", minLength=1)]
+Tag = Annotated[str, AfterValidator(_tag), schema_of("tag", pattern="^[^,]+$")]
+Pattern = Annotated[str, AfterValidator(_pattern), schema_of("pattern")]
+Marker = Annotated[str, AfterValidator(_marker), schema_of("file name")]
+HostName = Annotated[str, AfterValidator(_host), schema_of("host name", minLength=1)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url), schema_of("URL", pattern="^postgresql://")]
+Word = Annotated[str, AfterValidator(_nonempty), schema_of("text", minLength=1)]
 Count = Annotated[int, Field(ge=1)]
 Unique = AfterValidator(_unique)

@@ -4,24 +4,24 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from drorch.config import schema, settled, syntax, validation
-from drorch.config.configuration import CatalogSpec, Configuration, LocalTargetSpec
+from drorch.config import schema, settled, syntax, target_reading, validation
+from drorch.config.configuration import CatalogSpec, Configuration
 from drorch.config.fields import Surroundings
 from drorch.config.location import User, read_trusted
+from drorch.config.places import LocalTargetSpec, TargetSpec
+from drorch.config.target_reading import secret, target
 from drorch.config.zones import system_zone
 from drorch.errors import ConfigError
 from drorch.model.job import Destination, FilesSpec, Job
-from drorch.model.names import job_name, target_name
+from drorch.model.names import JobName, TargetName, job_name, target_name
 from drorch.model.objective import Objective
 from drorch.model.retention import Retention
 from drorch.model.schedule import Schedule, parse_schedule
-from drorch.secrets import CommandSecret, CredentialSecret, EnvSecret, FileSecret, SecretRef
 
 _SYSTEM_STATE = Path("/var/lib/drorch")
 
@@ -62,7 +62,7 @@ def parse(text: str, file: Path, reader: Reader | None = None) -> Configuration:
 def _configuration(tables: schema.File, file: Path, reader: Reader) -> Configuration:
     general = tables.drorch
     said = settled.of(tables)
-    targets = {target_name(name): _target(name, table) for name, table in tables.targets.items()}
+    targets = {target_name(name): target(name, table) for name, table in tables.targets.items()}
     jobs = {job_name(name): _job(name, table) for name, table in tables.jobs.items()}
     return Configuration(
         file=file,
@@ -86,32 +86,17 @@ def default_state_dir(reader: Reader) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "drorch"
 
 
-def _secret(table: schema.SecretTable) -> SecretRef:
-    if table.file is not None:
-        return FileSecret(Path(table.file))
-    if table.env is not None:
-        return EnvSecret(table.env)
-    if table.command is not None:
-        return CommandSecret(tuple(table.command))
-    assert table.credential is not None
-    return CredentialSecret(table.credential)
-
-
 def _catalog(table: schema.CatalogTable) -> CatalogSpec:
-    return CatalogSpec(table.url, None if table.password is None else _secret(table.password))
-
-
-def _target(name: str, table: schema.LocalTargetTable) -> LocalTargetSpec:
-    return LocalTargetSpec(target_name(name), Path(table.path), _secret(table.password))
+    return CatalogSpec(table.url, None if table.password is None else secret(table.password))
 
 
 def _job(name: str, table: schema.JobTable) -> Job:
     destinations = []
-    for target in table.targets:
-        there = table.on.get(target, schema.OnTable())
+    for name_there in table.targets:
+        there = table.on.get(name_there, schema.OnTable())
         destinations.append(
             Destination(
-                target_name(target),
+                target_name(name_there),
                 _schedule(there.schedule or table.schedule),
                 _retention(there.retention or table.retention),
             )
@@ -153,19 +138,15 @@ def _files(table: schema.FilesTable) -> FilesSpec:
     )
 
 
-def _warnings(targets: Mapping[Any, LocalTargetSpec], jobs: Mapping[Any, Job]) -> list[str]:
-    used = {target for job in jobs.values() for target in job.targets}
-    found = [f"no job uses target {name}" for name in targets if name not in used]
-    places: dict[Path, str] = {}
-    for name, target in targets.items():
-        first = places.setdefault(Path(os.path.normpath(target.path)), name)
-        if first != name:
-            found.append(f"targets {first} and {name} are the same place")
+def _warnings(targets: Mapping[TargetName, TargetSpec], jobs: Mapping[JobName, Job]) -> Iterator[str]:
+    used = {one for job in jobs.values() for one in job.targets}
+    yield from (f"no job uses target {name}" for name in targets if name not in used)
+    yield from target_reading.warnings(targets)
+    folders = {name: spec.path for name, spec in targets.items() if isinstance(spec, LocalTargetSpec)}
     for job in jobs.values():
-        found.extend(
-            f"job {job.name} saves {path}, in which its own target {target} lies, unless it is excluded"
-            for target in job.targets
+        yield from (
+            f"job {job.name} saves {path}, in which its own target {name} lies, unless it is excluded"
+            for name in job.targets
             for path in job.source.paths
-            if PurePosixPath(os.path.normpath(targets[target].path)).is_relative_to(os.path.normpath(path))
+            if name in folders and PurePosixPath(os.path.normpath(folders[name])).is_relative_to(os.path.normpath(path))
         )
-    return found

@@ -31,6 +31,8 @@ merge.
 | path | absolute |
 | duration | `"90s"`, `"30m"`, `"4h"`, `"1h30m"`, `"14d"`, `"2w"`, `"10y"` (a year is 365 days) |
 | size | `"500 KiB"`, `"10 MiB"`, `"2 GiB"`, or a number of bytes |
+| rate | a size each second: `"2 MiB/s"` |
+| hours | from when to when of each day: `"08:00-18:00"`, `"22:00-06:00"` |
 | schedule | cron with five fields, `"@daily"` and its like, or `"every 4h"` |
 | secret | a reference: `{ file = "..." }`, `{ env = "..." }`, `{ command = ["..."] }` or `{ credential = "..." }` |
 
@@ -42,12 +44,18 @@ _TABLES = (
     ("[drorch]", "GeneralTable"),
     ("[catalog]", "CatalogTable"),
     ("[targets.NAME] of type local", "LocalTargetTable"),
+    ("[targets.NAME] of type s3", "S3TargetTable"),
+    ("[targets.NAME] of type sftp", "SftpTargetTable"),
+    ("limits", "LimitTable"),
+    ("price", "PriceTable"),
+    ("object_lock", "ObjectLockTable"),
+    ("encryption", "EncryptionTable"),
     ("[jobs.NAME]", "JobTable"),
     ("source of type files", "FilesTable"),
     ("[jobs.NAME.on.TARGET]", "OnTable"),
     ("retention", "RetentionTable"),
     ("objectives", "ObjectivesTable"),
-    ("password", "SecretTable"),
+    ("password, and every other secret", "SecretTable"),
 )
 _WORDS = {
     "SecretTable": "secret",
@@ -55,6 +63,10 @@ _WORDS = {
     "ObjectivesTable": "objectives",
     "FilesTable": "source",
     "OnTable": "by target",
+    "LimitTable": "limit",
+    "PriceTable": "price",
+    "ObjectLockTable": "object lock",
+    "EncryptionTable": "encryption",
 }
 _NAMED = frozenset(
     {
@@ -70,6 +82,17 @@ _NAMED = frozenset(
         "host name",
         "URL",
         "text",
+        "bucket",
+        "prefix",
+        "region",
+        "storage class",
+        "currency",
+        "user",
+        "[user@]host[:port]",
+        "path there",
+        "hours",
+        "rate",
+        "number",
     }
 )
 _PLAIN = {"string": "text", "integer": "integer", "boolean": "true or false"}

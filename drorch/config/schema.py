@@ -6,7 +6,7 @@ day it is honoured.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -23,46 +23,12 @@ from drorch.config.fields import (
     Size,
     Tag,
     Unique,
-    Word,
     ZoneName,
-    kind_of,
     one_of,
     wrong,
 )
-
-_REFERENCE_KEYS = ("file", "env", "command", "credential")
-_REFERENCE_RULE = 'write { file = "/path/to/it" }, { env = "NAME" }, { command = ["..."] } or { credential = "NAME" }'
-
-
-class Table(BaseModel):
-    """A table of the configuration: strict, and closed to unknown keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class SecretTable(Table):
-    """Where a secret is; exactly one of the keys. A secret itself is never written into a configuration."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-    file: AbsolutePath | None = Field(default=None, description="A file that holds it; not readable by everyone.")
-    env: Word | None = Field(default=None, description="A variable of drorch's environment that holds it.")
-    command: Annotated[list[Word], Field(min_length=1)] | None = Field(
-        default=None, description="A command that prints it: a list of words, started without a shell."
-    )
-    credential: Word | None = Field(default=None, description="A credential that systemd hands to the service.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _is_one_reference(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            raise wrong(f"{kind_of(value)} stands where a reference to a secret is wanted; {_REFERENCE_RULE}")
-        said = [key for key in _REFERENCE_KEYS if key in value]
-        if len(said) > 1:
-            raise wrong(f"a secret is in one place, not in {' and '.join(said)}; leave one of them")
-        if not said and not value:
-            raise wrong(f"this does not say where the secret is; {_REFERENCE_RULE}")
-        return value
+from drorch.config.table import SecretTable, Table
+from drorch.config.targets import TargetTable
 
 
 class GeneralTable(Table):
@@ -88,14 +54,6 @@ class CatalogTable(Table):
         description="A PostgreSQL database, without the password.", examples=["postgresql://drorch@db1/drorch"]
     )
     password: SecretTable | None = Field(default=None, description="Its password.")
-
-
-class LocalTargetTable(Table):
-    """A target in a folder of this machine."""
-
-    type: Literal["local"] = Field(description="What kind of place it is.")
-    path: AbsolutePath = Field(description="Folder that holds the repository.")
-    password: SecretTable = Field(description="Password of the repository.")
 
 
 class FilesTable(Table):
@@ -161,10 +119,8 @@ class OnTable(Table):
 
 
 SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable}
-TARGET_KINDS: dict[str, type[Table]] = {"local": LocalTargetTable}
 
 SourceTable = Annotated[FilesTable, BeforeValidator(one_of(SOURCE_KINDS, thing="source"))]
-TargetTable = Annotated[LocalTargetTable, BeforeValidator(one_of(TARGET_KINDS, thing="target"))]
 
 
 class JobTable(Table):

@@ -4,15 +4,22 @@ Secrets are shown as what they are here: references.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from drorch.config.configuration import Configuration
-from drorch.config.schema import File, Table
-from drorch.units import duration_text, size_text
+from drorch.config.schema import File
+from drorch.config.table import Table
+from drorch.units import duration_text, rate_text, size_text
 
-_SIZES = frozenset({"exclude_larger_than", "min_bytes"})
+_UNITS: Mapping[str, Callable[[int], str]] = {
+    "exclude_larger_than": size_text,
+    "min_bytes": size_text,
+    "upload": rate_text,
+    "download": rate_text,
+}
+"""Keys whose numbers are written with a unit."""
 _NAMED = ("targets", "jobs")
 _WIDTH = 100
 
@@ -42,18 +49,18 @@ def _plain(table: Table) -> dict[str, Any]:
     for key, field in type(table).model_fields.items():
         value = getattr(table, key)
         if field.is_required() or value != field.get_default(call_default_factory=True):
-            plain[key] = _value(value, is_size=key in _SIZES)
+            plain[key] = _UNITS[key](value) if key in _UNITS else _value(value)
     return plain
 
 
-def _value(value: Any, *, is_size: bool = False) -> Any:
+def _value(value: Any) -> Any:
     if isinstance(value, Table):
         return _plain(value)
     if isinstance(value, dict):
         return {key: _value(one) for key, one in sorted(value.items())}
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    return size_text(value) if is_size else value
+    if isinstance(value, list):
+        return [_value(one) for one in value]
+    return duration_text(value) if isinstance(value, timedelta) else value
 
 
 def _blocks(said: Mapping[str, Any]) -> Iterator[list[str]]:

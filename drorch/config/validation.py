@@ -14,13 +14,16 @@ from pydantic_core import ErrorDetails
 from drorch.config import syntax
 from drorch.config.faults import Fault, meant
 from drorch.config.fields import OWN, Surroundings, kind_of
-from drorch.config.schema import File, Table
+from drorch.config.schema import File
 from drorch.config.syntax import Document
+from drorch.config.table import SecretTable, Table
 from drorch.secrets import is_exposed
 
 _WANTED = {
     "string_type": "a string",
     "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a table",
@@ -29,11 +32,15 @@ _WANTED = {
 }
 _ANSWERS: dict[tuple[str, str], str] = {
     ("int_type", "a string"): "; write it without quotes",
+    ("float_type", "a string"): "; write it without quotes",
     ("bool_type", "a string"): "; write it without quotes",
     ("string_type", "an integer"): "; write it in quotes",
     ("list_type", "a string"): '; write ["..."]',
+    ("list_type", "a table"): "; write [{ ... }]",
 }
 _KEY = "[key]"
+_PRIVATE = frozenset({"identity_file"})
+"""Keys whose values are files that hold a secret themselves."""
 
 
 def check(document: Document, surroundings: Surroundings) -> tuple[File | None, list[Fault]]:
@@ -49,19 +56,21 @@ def check(document: Document, surroundings: Surroundings) -> tuple[File | None, 
         faults.extend(_translated(one, document) for one in found if not (incomplete and one["type"] == "missing"))
     if not incomplete:
         faults.extend(_dangling(document))
+        faults.extend(_alone(document))
     faults.extend(_exposed(document.data, (), document))
     return (None if faults else file), sorted(set(faults))
 
 
 def _translated(error: ErrorDetails, document: Document) -> Fault:
-    path: syntax.Path = tuple(part for part in error["loc"] if part != _KEY)
+    path = _without_kinds(tuple(part for part in error["loc"] if part != _KEY))
     kind, context = error["type"], error.get("ctx", {})
     if kind == OWN:
         path = (*path, context["at"]) if context.get("at") else path
         place = document.key_place(path) if _KEY in error["loc"] else document.value_place(path)
         return Fault(place, context["message"])
     if kind == "extra_forbidden":
-        known = _keys_at(path[:-1])
+        table = _table_at(path[:-1], document.data)
+        known = list(table.model_fields) if table is not None else []
         return Fault(
             document.key_place(path), f'unknown key "{path[-1]}"{meant(str(path[-1]), known, kind="known keys")}'
         )
@@ -82,6 +91,8 @@ def _wording(kind: str, context: Mapping[str, Any], value: object) -> str:
         return f'"{value}" is not known here{meant(value, known, kind="known")}'
     if kind == "greater_than_equal":
         return f"{value} is too small; the least is {context['ge']}"
+    if kind == "less_than_equal":
+        return f"{value} is too large; the most is {context['le']}"
     if kind == "too_short":
         return "the list is empty; it needs at least one item"
     return f"this is not what is wanted here ({kind.replace('_', ' ')})"
@@ -96,19 +107,36 @@ def _at(data: Any, path: syntax.Path) -> object:
     return data
 
 
-def _keys_at(path: syntax.Path) -> list[str]:
-    """The keys that a table at this path may have."""
+def _without_kinds(path: syntax.Path) -> syntax.Path:
+    """A place as pydantic tells it, without the kind that it names after each table that may be of several."""
+    annotation: Any = File
+    kept: list[str | int] = []
+    for part in path:
+        if _is_choice(annotation):
+            annotation = next((one for one in get_args(_bare(annotation)) if _type_of(one) == part), None)
+        else:
+            kept.append(part)
+            annotation = _below(annotation, part, None)
+    return tuple(kept)
+
+
+def _table_at(path: syntax.Path, data: Any) -> type[Table] | None:
+    """What kind of table stands at this path."""
     annotation: Any = File
     for part in path:
-        table = _table_in(annotation)
-        if table is not None:
-            field = table.model_fields.get(str(part))
-            annotation = field.annotation if field is not None else None
-        else:
-            # A table by name, or an item of a list.
-            annotation = get_args(_bare(annotation))[-1] if get_args(_bare(annotation)) else None
-    table = _table_in(annotation)
-    return list(table.model_fields) if table is not None else []
+        annotation = _below(annotation, part, data)
+        data = _at(data, (part,))
+    return _table_in(annotation, data)
+
+
+def _below(annotation: Any, part: str | int, data: Any) -> Any:
+    table = _table_in(annotation, data)
+    if table is not None:
+        field = table.model_fields.get(str(part))
+        return field.annotation if field is not None else None
+    # A table by name, or an item of a list.
+    arguments = get_args(_bare(annotation))
+    return arguments[-1] if arguments else None
 
 
 def _bare(annotation: Any) -> Any:
@@ -117,14 +145,27 @@ def _bare(annotation: Any) -> Any:
         origin = get_origin(annotation)
         if origin is Annotated:
             annotation = get_args(annotation)[0]
-        elif origin in (Union, types.UnionType):
+        elif origin in (Union, types.UnionType) and not _is_choice(annotation):
             annotation = next(one for one in get_args(annotation) if one is not type(None))
         else:
             return annotation
 
 
-def _table_in(annotation: Any) -> type[Table] | None:
+def _is_choice(annotation: Any) -> bool:
+    """Whether a table may be of several kinds here."""
+    if get_origin(annotation) is Annotated:
+        return _is_choice(get_args(annotation)[0])
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) not in get_args(annotation)
+
+
+def _type_of(table: type[Table]) -> object:
+    return get_args(table.model_fields["type"].annotation)[0]
+
+
+def _table_in(annotation: Any, data: Any) -> type[Table] | None:
     bare = _bare(annotation)
+    if _is_choice(annotation):
+        bare = next((one for one in get_args(bare) if _type_of(one) == _table(data).get("type")), None)
     return bare if isinstance(bare, type) and issubclass(bare, Table) else None
 
 
@@ -149,14 +190,30 @@ def _table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _alone(document: Document) -> Iterator[Fault]:
+    """Keys that are nothing without another one, which is not there."""
+    for name, target in _table(document.data.get("targets")).items():
+        path = ("targets", name)
+        kind = _table_at(path, document.data)
+        for key, other in kind.companions if kind is not None else ():
+            if key in target and other not in target:
+                words = f"{key} is nothing without {other}; say that too, or leave both out"
+                yield Fault(document.key_place((*path, key)), words)
+
+
 def _exposed(data: object, path: syntax.Path, document: Document) -> Iterator[Fault]:
-    """Files of secrets that everyone can read."""
+    """Files of secrets, and private keys, that everyone can read."""
     for key, value in _table(data).items():
         below = (*path, key)
-        if key == "password" and isinstance(value, dict) and isinstance(value.get("file"), str):
-            file = value["file"]
-            if file.startswith("/") and "\0" not in file and is_exposed(Path(file)):
-                words = f"the secret in {file} can be read by everyone; type: chmod 600 {file}"
-                yield Fault(document.value_place((*below, "file")), words)
+        if key in _PRIVATE:
+            yield from _exposed_file("key", value, below, document)
+        elif _table_at(below, document.data) is SecretTable:
+            yield from _exposed_file("secret", _table(value).get("file"), (*below, "file"), document)
         else:
             yield from _exposed(value, below, document)
+
+
+def _exposed_file(what: str, file: object, path: syntax.Path, document: Document) -> Iterator[Fault]:
+    if isinstance(file, str) and file.startswith("/") and "\0" not in file and is_exposed(Path(file)):
+        words = f"the {what} in {file} can be read by everyone; type: chmod 600 {file}"
+        yield Fault(document.value_place(path), words)

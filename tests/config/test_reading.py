@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from drorch.config import settled
 from drorch.config.location import User
+from drorch.config.places import LocalTargetSpec
 from drorch.config.reading import Reader
 from drorch.config.reference import example
 from drorch.errors import ConfigError
@@ -27,7 +28,9 @@ KEPT = Retention(last=3, within=timedelta(weeks=2))
 
 def test_jobs_and_targets_are_as_they_were_written() -> None:
     found = configuration(SOUND)
-    assert found.target("onsite").path == Path("/srv/backup")
+    onsite = found.target("onsite")
+    assert isinstance(onsite, LocalTargetSpec)
+    assert onsite.path == Path("/srv/backup")
     assert found.target("onsite").url == "local:/srv/backup"
     assert found.target("onsite").password == FileSecret(Path("/etc/drorch/onsite.password"))
     assert found.target("shelf").password == EnvSecret("SHELF_PASSWORD")

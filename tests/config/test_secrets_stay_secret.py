@@ -43,6 +43,29 @@ def test_no_fault_quotes_a_secret(written: str) -> None:
     assert CANARY not in "".join(traceback.format_exception(error))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        f'access_key = "{CANARY}"\nsecret_key = {{ env = "X" }}',
+        f'access_key = {{ env = "X" }}\nsecret_key = "{CANARY}"',
+        f'secret_key = "{CANARY}"',
+        f'secret_kee = "{CANARY}"',
+        f'session_token = ["{CANARY}"]',
+        f'passphrase = "{CANARY}"',
+        f'endpoint = "https://key:{CANARY}@s3.example.org"',
+        f'endpoint = "https://s3.example.org/?token={CANARY}"',
+        f'endpoint = "{CANARY}:{CANARY}@s3.example.org"',
+    ],
+)
+def test_no_fault_of_a_target_quotes_a_secret(written: str) -> None:
+    bucket = '[targets.offsite]\ntype = "s3"\nbucket = "backups"\npassword = { env = "X" }\n'
+    with pytest.raises(ConfigError) as raised:
+        configuration(f"{bucket}{written}\n")
+    error = raised.value
+    assert error.problems
+    assert CANARY not in repr(error.problems) + "".join(traceback.format_exception(error))
+
+
 def test_what_is_shown_of_a_configuration_is_references(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHELF_PASSWORD", CANARY)
     found = configuration(SOUND)

@@ -9,7 +9,8 @@ from pathlib import Path
 from drorch.app.access import open_target
 from drorch.app.doctor.machine import folder_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
-from drorch.config.configuration import Configuration, TargetSpec
+from drorch.config.configuration import Configuration
+from drorch.config.places import LocalTargetSpec, TargetSpec
 from drorch.errors import DrorchError, RepositoryMissing, WrongPassword
 from drorch.model.job import Job
 from drorch.model.names import TargetName
@@ -50,6 +51,8 @@ def visited(spec: TargetSpec) -> Visit:
         return Visit((error(subject, fault.message, "Put the right one where the configuration says that it is."),))
     except DrorchError as fault:
         found.append(of_fault(subject, fault))
+    if not isinstance(spec, LocalTargetSpec):
+        return Visit(tuple(found), polynomial)
     found.extend(folder_symptoms(subject, spec.path, _FOLDERS))
     return Visit(tuple(found), polynomial, _newest(spec.path))
 
