@@ -1,8 +1,15 @@
 """What all tests share: nothing of the machine's own settings, repositories or caches is seen or touched."""
 
+import importlib
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.seaweedfs import SeaweedFS
 
 _NOT_FOR_TESTS = (
     "RESTIC_REPOSITORY",
@@ -25,3 +32,12 @@ def quiet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
             environment.delenv(name, raising=False)
         environment.setenv("RESTIC_CACHE_DIR", str(tmp_path_factory.mktemp("restic-cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator["SeaweedFS"]:
+    """An S3 server for everybody: make a bucket of your own in it. It speaks http only."""
+    # Here and not above: most tests need no server, and its client takes a while to import.
+    module = importlib.import_module("tests.servers.seaweedfs")
+    with tempfile.TemporaryDirectory(prefix="drorch-s3-") as place, module.SeaweedFS(Path(place)) as server:
+        yield server

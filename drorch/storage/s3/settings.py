@@ -41,6 +41,7 @@ class S3Settings:
 
     `endpoint` is a URL, None for AWS. Without `credentials` the environment, the files and the instance's role are
     asked, as the AWS command line does. `storage_class` is for packs of data only, never for what every command reads.
+    `timeout_seconds` bounds every wait for the service, not a whole transfer.
     """
 
     bucket: str
@@ -54,3 +55,4 @@ class S3Settings:
     encryption: ServerSideEncryption | None = None
     object_lock: ObjectLock | None = None
     connections: int = 5
+    timeout_seconds: float = 60.0
