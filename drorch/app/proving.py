@@ -19,15 +19,18 @@ from drorch.app.access import Access, opened
 from drorch.app.books import kept_books
 from drorch.app.configuration import load
 from drorch.app.restore import PlannedRestore
+from drorch.catalog.queries import RunQuery
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import Problem
+from drorch.model.estimate import FETCHING, Price, Speed, speed_of
 from drorch.model.proof import Proof
 from drorch.model.run import RunKind
 from drorch.orchestrator import restoring
 from drorch.orchestrator.books import Books, Doer
 from drorch.orchestrator.checking import Checker
 from drorch.orchestrator.errand import Errand
+from drorch.orchestrator.restoring import Restored
 from drorch.repository.repository import SnapshotListing
 
 
@@ -107,9 +110,10 @@ class Restorer:
         """Do what the plan says. Raises as `PlannedRestore.execute` does."""
         request = planned.spec.request
 
-        def work() -> tuple[RestoreResult, bool]:
+        def work() -> Restored:
             result = planned.execute(progress, verify=verify)
-            return result, restoring.reads_all(planned.spec.reference.path, request, planned.plan, result)
+            read_all = restoring.reads_all(planned.spec.reference.path, request, planned.plan, result)
+            return Restored(result, planned.plan.fetch.bytes_to_fetch, read_all)
 
         self.books.did(
             self.errand.doer,
@@ -121,6 +125,27 @@ class Restorer:
             configuration=self.errand.config_hash,
         )
         return restoring.restore(self.books, self.errand, planned.named.id, self.clock, work)
+
+
+_RECENT_RUNS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is known of fetching from a target: how fast it went, and what it costs; None: nothing is known."""
+
+    speed: Speed | None
+    price: Price | None
+
+
+def terms(place: Place, clock: Clock) -> Terms:
+    """On which terms a target of the configuration gives back what it holds."""
+    configuration = load(place.config_file)
+    said = configuration.target(place.target).price
+    price = None if said is None else Price(said.fetch_per_gib, said.request_per_1000, said.currency)
+    with kept_books(configuration, clock) as books:
+        speed = speed_of(books.runs(RunQuery(target=place.target, kinds=FETCHING, limit=_RECENT_RUNS)))
+    return Terms(speed, price)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class RunQuery:
     job: str | None = None
     target: str | None = None
     host: str | None = None
-    kind: RunKind | None = None
+    kinds: Collection[RunKind] = ()
     outcomes: Collection[RunOutcome] = ()
     since: datetime | None = None
     limit: int = 100
@@ -52,8 +52,8 @@ class Queries:
             query = query.where(RUN.c.target == asked.target)
         if asked.host is not None:
             query = query.where(RUN.c.host == asked.host)
-        if asked.kind is not None:
-            query = query.where(RUN.c.kind == asked.kind.value)
+        if asked.kinds:
+            query = query.where(RUN.c.kind.in_([kind.value for kind in asked.kinds]))
         if asked.outcomes:
             query = query.where(RUN.c.outcome.in_([outcome.value for outcome in asked.outcomes]))
         if asked.since is not None:

@@ -13,7 +13,8 @@ READ = "bytes_read"
 _LEAST_BYTES = 4 * MIB
 """What a run must have fetched to tell a speed: below that, it tells how long it takes to begin."""
 
-_FETCHING = frozenset({RunKind.RESTORE, RunKind.CHECK})
+FETCHING = frozenset({RunKind.RESTORE, RunKind.CHECK})
+"""The kinds of runs that fetch, and so tell a speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +63,5 @@ def speed_of(runs: Iterable[Run]) -> Speed | None:
 
 
 def _tells(run: Run) -> bool:
-    fetched = run.kind in _FETCHING and run.outcome is not RunOutcome.RUNNING
+    fetched = run.kind in FETCHING and run.outcome is not RunOutcome.RUNNING
     return fetched and bool(run.seconds) and run.counters.get(READ, 0) >= _LEAST_BYTES

@@ -14,6 +14,7 @@ from drorch.catalog.ledger import Ledger
 from drorch.catalog.open import Catalog
 from drorch.catalog.paths.recording import HistoryGap
 from drorch.catalog.paths.values import RecordedSnapshot
+from drorch.catalog.queries import RunQuery
 from drorch.catalog.record import Record, Stored
 from drorch.catalog.spool import Spool, record_or_spool
 from drorch.clock import Clock
@@ -170,6 +171,16 @@ class Books:
             return []
         try:
             return self._catalog.queries.proofs(target)
+        except CatalogError as fault:
+            self.complaints.append(fault.message)
+            return []
+
+    def runs(self, wanted: RunQuery) -> list[Run]:
+        """Runs that are written down, newest first."""
+        if self._catalog is None:
+            return []
+        try:
+            return self._catalog.queries.runs(wanted)
         except CatalogError as fault:
             self.complaints.append(fault.message)
             return []

@@ -13,6 +13,7 @@ from drorch.actions.check import CheckReport, Finding, FindingKind, ReadAll, Sna
 from drorch.catalog.record import Record
 from drorch.clock import Clock
 from drorch.errors import IntegrityError, Problem
+from drorch.model.estimate import READ
 from drorch.model.finding import FindingKind as OpenKind
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm
@@ -74,7 +75,7 @@ class Checker:
                 "hints": len(report.hints),
                 "packs": report.packs,
                 "packs_read": report.packs_read,
-                "bytes_read": report.bytes_read,
+                READ: report.bytes_read,
                 "snapshots": len(report.snapshots),
                 "snapshots_sound": sum(one.sound for one in report.snapshots),
                 "snapshots_read": sum(one.read for one in report.snapshots),

@@ -1,7 +1,7 @@
 """A restore from a target is written down, and proves what it read: a whole snapshot, if every blob was read."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from drorch.actions.restore.execution import RestoreResult
 from drorch.actions.restore.plan import RestorePlan
@@ -9,18 +9,29 @@ from drorch.actions.restore.request import RestoreRequest
 from drorch.catalog.record import Record
 from drorch.clock import Clock
 from drorch.ids import SnapshotId
+from drorch.model.estimate import READ
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.run import RunOutcome
 from drorch.orchestrator.books import Books
 from drorch.orchestrator.errand import Errand, told, under_way
 
 
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did, how many bytes it fetched, and whether it read every blob of the snapshot."""
+
+    result: RestoreResult
+    bytes_read: int
+    read_all: bool
+
+
 def restore(
-    books: Books, errand: Errand, snapshot: SnapshotId, clock: Clock, work: Callable[[], tuple[RestoreResult, bool]]
+    books: Books, errand: Errand, snapshot: SnapshotId, clock: Clock, work: Callable[[], Restored]
 ) -> RestoreResult:
-    """Restore a snapshot; `work` also says whether that read all of it. Raises what it raises, written down."""
+    """Restore a snapshot. Raises what `work` raises, written down."""
     with under_way(books, errand, clock) as run:
-        result, read_all = work()
+        done = work()
+        result = done.result
         ended = replace(
             run,
             ended=clock.now(),
@@ -33,11 +44,12 @@ def restore(
                 "files_skipped": result.skipped,
                 "files_deleted": len(result.removed),
                 "files_verified": result.verified,
+                READ: done.bytes_read,
             },
             problems=told(result.problems),
         )
         read = Proof(errand.target, snapshot, Scope.FULL, ProofLevel.L2, clock.now())
-        books.end(Record(ended, proofs=(read,) if read_all else ()))
+        books.end(Record(ended, proofs=(read,) if done.read_all else ()))
     return result
 
 

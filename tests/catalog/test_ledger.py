@@ -48,7 +48,7 @@ def test_runs_are_found_by_job_kind_outcome_and_time(either: Catalog) -> None:
     for one in (run(1), run(2), run(3), etc):
         either.ledger.record(Record(one))
     assert either.queries.runs(RunQuery(job="homes", limit=2)) == [run(3), run(2)]
-    assert either.queries.runs(RunQuery(kind=RunKind.CHECK)) == [etc]
+    assert either.queries.runs(RunQuery(kinds=[RunKind.CHECK])) == [etc]
     assert either.queries.runs(RunQuery(outcomes=[RunOutcome.FAILED])) == [etc]
     assert either.queries.runs(RunQuery(since=hours(3))) == [etc, run(3)]
     assert either.queries.last_runs() == {"homes": run(3)}

@@ -13,6 +13,7 @@ from drorch.app import restore as app_restore
 from drorch.app.restore import PlannedRestore, RestoreSpec
 from drorch.cli import exit_codes
 from drorch.cli.choosing import chosen, filter_options
+from drorch.cli.fetching import fetching_record, fetching_text
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
 from drorch.cli.output.writer import Output
@@ -21,6 +22,7 @@ from drorch.cli.session import Session
 from drorch.clock import SystemClock
 from drorch.errors import Problem, RestoreError
 from drorch.ids import SHORT_HEX
+from drorch.model.estimate import Fetching
 from drorch.sources.files.placement import DestinationPolicy, OwnerPolicy, shown
 from drorch.units import format_duration, format_size
 
@@ -38,7 +40,7 @@ from drorch.units import format_duration, format_size
     help="What becomes of files that are there.",
 )
 @click.option("--delete", is_flag=True, help="Remove what is there and not in the snapshot.")
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; with -v every path.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; with -v every path, with -vv packs.")
 @click.option("--verify", is_flag=True, help="Read every file back and compare it with the snapshot.")
 @click.option("--sparse", is_flag=True, help="Leave holes where files hold zeros.")
 @click.option("--numeric-owner", is_flag=True, help="Owners by number, not by name.")
@@ -58,7 +60,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     with app_restore.planned_restore(session.access(), _spec(options)) as planned:
         snapshot_id = planned.named.id.hex()
         if options["dry_run"]:
-            _show_plan(output, planned.plan, snapshot_id)
+            _show_plan(session, planned)
             return _tell(output, (*planned.problems, *planned.plan.problems))
         result = _carry_out(session, planned, verify=options["verify"])
     failed = _tell(output, result.problems)
@@ -103,7 +105,8 @@ def _tell(output: Output, problems: tuple[Problem, ...]) -> int:
     return RestoreError.exit_code if problems else 0
 
 
-def _show_plan(output: Output, plan: RestorePlan, snapshot_id: str) -> None:
+def _show_plan(session: Session, planned: PlannedRestore) -> None:
+    output, plan = session.output, planned.plan
     actions = [
         *(("folder", folder.path) for folder in plan.folders),
         *((f"file {file.way}", file.path) for file in plan.files),
@@ -115,7 +118,13 @@ def _show_plan(output: Output, plan: RestorePlan, snapshot_id: str) -> None:
             _show(output, action, shown(path))
     for extra in plan.extras:
         _show(output, "delete", shown(extra.path))
-    fetched = sum(file.offsets[number + 1] - file.offsets[number] for file in plan.files for number in file.wanted)
+    if output.verbosity > 1:
+        for pack in plan.fetch.packs:
+            _show(output, "fetch pack", pack.pack.hex())
+    written = sum(file.offsets[number + 1] - file.offsets[number] for file in plan.files for number in file.wanted)
+    fetching = Fetching(plan.fetch.bytes_to_fetch, plan.fetch.requests, len(plan.fetch.packs))
+    place = place_of(session)
+    terms = proving().terms(place, SystemClock()) if place else None
     if output.json:
         output.message(
             {
@@ -123,17 +132,19 @@ def _show_plan(output: Output, plan: RestorePlan, snapshot_id: str) -> None:
                 "dry_run": True,
                 "total_files": len(plan.files),
                 "total_bytes": plan.total_bytes,
-                "bytes_to_fetch": fetched,
+                "bytes_to_write": written,
                 "files_skipped": plan.skipped,
                 "files_deleted": len(plan.extras),
-                "snapshot_id": snapshot_id,
+                "snapshot_id": planned.named.id.hex(),
+                **fetching_record(fetching, terms),
             }
         )
         return
     output.line(
         f"would restore {len(plan.files)} files, {format_size(plan.total_bytes)}, "
-        f"of which {format_size(fetched)} are written; {plan.skipped} left alone, {len(plan.extras)} deleted"
+        f"of which {format_size(written)} are written; {plan.skipped} left alone, {len(plan.extras)} deleted"
     )
+    output.line(fetching_text(fetching, terms))
 
 
 def _show(output: Output, action: str, path: str) -> None:
