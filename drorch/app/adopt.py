@@ -17,6 +17,7 @@ from drorch.model.job import Job
 from drorch.model.names import NAME_RULE, JobName, TargetName, is_name
 from drorch.orchestrator.adopting import Adoption, AdoptionPlan, adopt, plan_adoption
 from drorch.orchestrator.books import Doer
+from drorch.orchestrator.deeds import CONFIGURATION, write_down
 from drorch.repository.repository import NamedSnapshot
 
 
@@ -60,8 +61,8 @@ def carried_out(configuration: Configuration, request: AdoptRequest, clock: Cloc
     with opened_catalog(configuration) as catalog:
         for target in _targets(configuration.job(request.job), request.target):
             detail = {"job": request.job, "from": adoption.former, "target": target}
-            detail |= {"configuration": configuration.digest}
-            catalog.audit.append(Deed(clock.now(), doer.user, doer.uid, doer.tty, "adopt", detail))
+            detail |= {CONFIGURATION: configuration.digest}
+            write_down(catalog.audit, Deed(clock.now(), doer.user, doer.uid, doer.tty, "adopt", detail))
             with opened(access_of(configuration, target), lock=False) as repository:
                 done = adopt(repository, target, adoption, catalog, request.retry_lock)
             yield Adopted(target, tuple(done))

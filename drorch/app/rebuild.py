@@ -16,6 +16,7 @@ from drorch.model.audit import BrokenLink, Deed
 from drorch.model.names import STATE_JOB
 from drorch.orchestrator import rebuilding
 from drorch.orchestrator.books import Doer
+from drorch.orchestrator.deeds import CONFIGURATION, write_down
 from drorch.orchestrator.joblock import only_run_of
 from drorch.orchestrator.rebuilding import Condition, Reached, Source
 from drorch.repository.repository import Repository
@@ -86,8 +87,8 @@ def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought:
             done.replayed = catalog.replayed.recorded
             done.problems += catalog.replayed.refused
             doer = Doer.here()
-            detail = {"catalog": done.plan.condition.value, "configuration": configuration.digest}
-            catalog.audit.append(Deed(clock.now(), doer.user, doer.uid, doer.tty, "catalog rebuild", detail))
+            detail = {"catalog": done.plan.condition.value, CONFIGURATION: configuration.digest}
+            write_down(catalog.audit, Deed(clock.now(), doer.user, doer.uid, doer.tty, "catalog rebuild", detail))
             if brought is not None:
                 _tell_lost(done, rebuilding.settle_open_runs(catalog, brought, clock.now()), "ends of runs")
                 later = rebuilding.later_snapshots(catalog, reached, brought)

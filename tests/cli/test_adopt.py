@@ -67,6 +67,8 @@ def test_a_renamed_job_keeps_its_history(installation: Installation) -> None:
         assert len(installation.snapshots(target, "drorch:job=people")) == 1
         assert installation.snapshots(target, "drorch:job=homes") == []
     assert {job for job, _, _ in installation.runs()} == {"people"}
+    actions = [action for (action,) in installation.rows("select action from audit order by seq")]
+    assert actions == ["run", "run", "configuration changed", "adopt", "adopt"]
     assert b"alarm" not in installation.run("run", "people").stderr
     assert installation.rows("select count(*) from finding") == [(0,)]
 

@@ -57,6 +57,13 @@ def test_a_lost_catalog_is_read_back(installation: Installation, how: str) -> No
     assert len(installation.runs()) == len(before) + 2
 
 
+def test_a_configuration_that_a_rebuild_is_the_first_to_use_is_entered(installation: Installation) -> None:
+    installation.configure("people")
+    installation.run("catalog", "rebuild", "--yes")
+    actions = [action for (action,) in installation.rows("select action from audit order by seq")]
+    assert actions[-2:] == ["configuration changed", "catalog rebuild"]
+
+
 def test_runs_after_the_last_state_are_said_to_be_lost(installation: Installation) -> None:
     installation.run("run", "homes")
     for path in installation.state.glob("catalog.sqlite*"):
