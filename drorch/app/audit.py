@@ -8,10 +8,9 @@ from datetime import datetime
 from drorch.app.books import kept_books, opened_catalog
 from drorch.app.configuration import load
 from drorch.app.state import travelled_heads
-from drorch.catalog.audit import AuditLog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.model.audit import AuditEntry, AuditHead, BrokenLink, first_broken
+from drorch.model.audit import AuditEntry, AuditHead, BrokenLink
 from drorch.orchestrator.books import Doer
 from drorch.orchestrator.deeds import CONFIGURATION
 
@@ -63,7 +62,7 @@ def verify(configuration: Configuration, noted: tuple[AuditHead, ...], *, ask_ta
         travelled, unasked = travelled_heads(configuration)
         anchors += travelled
     with opened_catalog(configuration) as catalog:
-        broken = next(filter(None, (_broken(catalog.audit, some) for some in _rounds(anchors))), None)
+        broken = next(filter(None, (catalog.audit.verify(some) for some in _rounds(anchors))), None)
         return Verdict(catalog.audit.head(), len(set(anchors)), broken, tuple(unasked))
 
 
@@ -76,19 +75,3 @@ def _rounds(anchors: Iterable[AuditHead]) -> Iterator[list[AuditHead]]:
         left = [anchor for anchor in left if anchor not in by_number.values()]
         if not left:
             return
-
-
-def _broken(audit: AuditLog, anchors: Iterable[AuditHead]) -> BrokenLink | None:
-    read = 0
-
-    def counted() -> Iterator[AuditEntry]:
-        nonlocal read
-        for entry in audit.entries():
-            read = entry.seq
-            yield entry
-
-    try:
-        return first_broken(counted(), anchors)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        # What was put into a row by hand need not be a value of its kind at all.
-        return BrokenLink(read + 1, "it cannot be read, or one of those that follow")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection, Engine, insert, select
 
 from drorch.catalog import rows
+from drorch.catalog.columns import Unreadable, written_by_drorch
 from drorch.catalog.engine import BATCH, reading, writing
 from drorch.catalog.tables import AUDIT
 from drorch.model.audit import NOTHING, AuditEntry, AuditHead, BrokenLink, Deed, first_broken, next_entry
@@ -29,21 +30,42 @@ class AuditLog:
             return _head(connection)
 
     def entries(self, after: int = 0) -> Iterator[AuditEntry]:
-        """The entries behind number `after`, oldest first, read piece by piece."""
-        while True:
-            with reading(self._engine) as connection:
-                found = connection.execute(select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(BATCH))
-                batch = [rows.to_entry(row) for row in found.mappings()]
+        """The entries behind number `after`, oldest first, read piece by piece.
+
+        Raises `Unreadable` at an entry that drorch did not write as it is now, after all before it.
+        """
+        while batch := self._behind(after):
             yield from batch
-            if len(batch) < BATCH:
-                return
             after = batch[-1].seq
+
+    def _behind(self, after: int) -> list[AuditEntry]:
+        try:
+            return self._read(after, BATCH)
+        except Unreadable:
+            return self._read(after, 1)
+
+    def _read(self, after: int, limit: int) -> list[AuditEntry]:
+        query = select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
+        with reading(self._engine) as connection:
+            return [rows.to_entry(row) for row in connection.execute(query).mappings()]
 
     def verify(self, anchors: Iterable[AuditHead] = ()) -> BrokenLink | None:
         """The first broken link of the whole log, seen against heads noted elsewhere; None where it is as it was."""
-        return first_broken(self.entries(), anchors)
+        read = 0
+
+        def counted() -> Iterator[AuditEntry]:
+            nonlocal read
+            for entry in self.entries():
+                read = entry.seq
+                yield entry
+
+        try:
+            return first_broken(counted(), anchors)
+        except Unreadable:
+            return BrokenLink(read + 1, "it cannot be read")
 
 
 def _head(connection: Connection) -> AuditHead:
     last = connection.execute(select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)).first()
-    return AuditHead(last.seq, bytes(last.hash)) if last else AuditHead(0, NOTHING)
+    with written_by_drorch("the end of the audit log"):
+        return AuditHead(int(last.seq), bytes(last.hash)) if last else AuditHead(0, NOTHING)

@@ -1,17 +1,39 @@
-"""Column types that are the same in SQLite and PostgreSQL: instants, text of any bytes, small maps."""
+"""Column types that are the same in SQLite and PostgreSQL: instants, text of any bytes, small maps.
 
+A value that drorch cannot have written raises `Unreadable`, whatever stands in the database.
+"""
+
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
+
+from drorch.errors import CatalogError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 BigKey = BigInteger().with_variant(Integer, "sqlite")
 """A whole number that may be a SQLite row id."""
+
+
+class Unreadable(CatalogError):
+    """A row of the catalog that drorch did not write as it is now."""
+
+
+@contextlib.contextmanager
+def written_by_drorch(what: str) -> Iterator[None]:
+    """Raises `Unreadable` where a value read in the block turns out not to be one of its kind."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, OverflowError) as fault:
+        raise Unreadable(
+            f"{what} in the catalog cannot be read: others changed it, or the disk did",
+            hint="Type: drorch audit verify, and drorch doctor.",
+        ) from fault
 
 
 class Instant(TypeDecorator[datetime]):
@@ -26,7 +48,8 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """The instant in UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
+        with written_by_drorch("a time"):
+            return None if value is None else _EPOCH + value * _MICROSECOND
 
 
 class AnyText(TypeDecorator[str]):
@@ -41,7 +64,8 @@ class AnyText(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """The text again."""
-        return None if value is None else bytes(value).decode("utf-8", "surrogateescape")
+        with written_by_drorch("a text"):
+            return None if value is None else bytes(value).decode("utf-8", "surrogateescape")
 
 
 class TextMap(TypeDecorator[Mapping[str, str]]):
@@ -56,7 +80,8 @@ class TextMap(TypeDecorator[Mapping[str, str]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str] | None:  # noqa: ARG002
         """The map again."""
-        return None if value is None else {str(key): str(text) for key, text in json.loads(value).items()}
+        with written_by_drorch("a map of texts"):
+            return None if value is None else {str(key): str(text) for key, text in json.loads(value).items()}
 
 
 class CountMap(TypeDecorator[Mapping[str, int]]):
@@ -71,7 +96,8 @@ class CountMap(TypeDecorator[Mapping[str, int]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, int] | None:  # noqa: ARG002
         """The map again."""
-        return None if value is None else {str(key): int(count) for key, count in json.loads(value).items()}
+        with written_by_drorch("a map of counts"):
+            return None if value is None else {str(key): int(count) for key, count in json.loads(value).items()}
 
 
 def _encoded(text: str) -> bytes:

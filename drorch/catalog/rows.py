@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, RowMapping, Table, and_, bindparam, insert, select, tuple_, update
 
+from drorch.catalog.columns import written_by_drorch
 from drorch.catalog.record import Stored
 from drorch.errors import Problem
 from drorch.ids import SnapshotId, TreeId
@@ -58,6 +59,7 @@ def of_run(run: Run) -> Row:
     }
 
 
+@written_by_drorch("a run")
 def to_run(row: RowMapping, problems: Sequence[Problem]) -> Run:
     """A run with its problems."""
     return Run(
@@ -101,6 +103,7 @@ def of_stored(stored: Stored) -> Row:
     }
 
 
+@written_by_drorch("a known snapshot")
 def to_stored(row: RowMapping) -> Stored:
     """A snapshot on a target."""
     snapshot = SeenSnapshot(
@@ -124,6 +127,7 @@ def of_proof(proof: Proof) -> Row:
     }
 
 
+@written_by_drorch("a proof")
 def to_proof(row: RowMapping) -> Proof:
     """A proof."""
     return Proof(
@@ -147,6 +151,7 @@ def of_hold(hold: Hold) -> Row:
     }
 
 
+@written_by_drorch("a hold")
 def to_hold(row: RowMapping) -> Hold:
     """A hold."""
     subject: HoldSubject = Lineage(row["host"] or "", row["job"] or "")
@@ -170,6 +175,7 @@ def of_finding(finding: Finding) -> Row:
     }
 
 
+@written_by_drorch("a finding")
 def to_finding(row: RowMapping, comments: Sequence[Comment]) -> Finding:
     """A finding with its comments."""
     return Finding(
@@ -213,7 +219,9 @@ def of_entry(entry: AuditEntry) -> Row:
     }
 
 
+@written_by_drorch("an entry of the audit log")
 def to_entry(row: RowMapping) -> AuditEntry:
     """An entry of the audit log."""
-    deed = Deed(row["at"], row["username"], row["uid"], row["tty"], row["action"], row["detail"])
+    user, tty, action = (str(row[name]) for name in ("username", "tty", "action"))
+    deed = Deed(row["at"], user, int(row["uid"]), tty, action, row["detail"])
     return AuditEntry(row["seq"], deed, bytes(row["prev_hash"]), bytes(row["hash"]))

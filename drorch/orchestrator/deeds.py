@@ -3,7 +3,10 @@
 A deed is written down before it is done, so that nothing that was done is missing in the log.
 """
 
+import contextlib
+
 from drorch.catalog.audit import AuditLog
+from drorch.catalog.columns import Unreadable
 from drorch.model.audit import AuditEntry, Deed
 
 CONFIGURATION = "configuration"
@@ -16,10 +19,14 @@ _WINDOW = 100
 def write_down(audit: AuditLog, deed: Deed) -> AuditEntry:
     """Append a deed; where it names another configuration than the last one named, that change before it.
 
-    The change is entered under the name of who was first to use it: who made it is not known. Raises `CatalogError`.
+    The change is entered under the name of who was first to use it: who made it is not known. An entry that was
+    tampered with keeps none from being written. Raises `CatalogError`.
     """
     digest = deed.detail.get(CONFIGURATION)
-    before = None if digest is None else last_configuration(audit)
+    before = None
+    if digest is not None:
+        with contextlib.suppress(Unreadable):
+            before = last_configuration(audit)
     if digest is not None and before not in (None, digest):
         detail = {CONFIGURATION: digest, "before": before or ""}
         audit.append(Deed(deed.at, deed.user, deed.uid, deed.tty, CONFIGURATION_CHANGED, detail))
@@ -27,7 +34,10 @@ def write_down(audit: AuditLog, deed: Deed) -> AuditEntry:
 
 
 def last_configuration(audit: AuditLog) -> str | None:
-    """The digest of the configuration that the log named last; None where it never named one."""
+    """The digest of the configuration that the log named last; None where it never named one.
+
+    Raises `Unreadable` where what was tampered with might name it, and `CatalogError`.
+    """
     end = audit.head().seq
     while end > 0:
         start = max(0, end - _WINDOW)

@@ -1,17 +1,20 @@
 """The audit log: appended to and nothing else, and whatever is done to it behind drorch's back is found."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
+from drorch.catalog.columns import Unreadable
 from drorch.catalog.engine import server_engine, writing
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import Catalog, CatalogPlace
 from drorch.catalog.schema import CATALOG
 from drorch.errors import CatalogError
 from drorch.model.audit import AuditHead, BrokenLink
-from tests.catalog.making import deed
+from drorch.orchestrator.deeds import write_down
+from tests.catalog.making import deed, record
 
 
 def _filled(catalog: Catalog, count: int = 5) -> AuditHead:
@@ -86,6 +89,65 @@ def test_tampering_is_found_at_its_place(
     _filled(catalog)
     _tamper(place, statement)
     assert catalog.audit.verify() == BrokenLink(seq, reason)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "detail = 'nonsense'", "detail = '[1]'", "detail = '{'", "at = 'yesterday'", "at = 9223372036854775807",
+        "hash = 'text'", "prev_hash = 'text'", "uid = 'root'", "username = zeroblob(4)", "tty = 7",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("seq", [1, 3, 5])
+def test_an_entry_of_other_kinds_than_drorchs_breaks_the_chain_at_its_place(
+    catalog: Catalog, place: CatalogPlace, change: str, seq: int
+) -> None:
+    _filled(catalog)
+    _tamper(place, f"UPDATE audit SET {change} WHERE seq = {seq}")  # noqa: S608
+    broken = catalog.audit.verify()
+    assert broken is not None
+    assert broken.seq == seq
+
+
+def test_what_stands_before_an_unreadable_entry_is_told(catalog: Catalog, place: CatalogPlace) -> None:
+    _filled(catalog)
+    _tamper(place, "UPDATE audit SET detail = 'nonsense' WHERE seq = 4")
+    told = []
+    with pytest.raises(Unreadable, match="a map of texts in the catalog cannot be read") as refused:
+        for entry in catalog.audit.entries():
+            told.append(entry.seq)
+    assert told == [1, 2, 3]
+    assert refused.value.hint
+
+
+def test_an_entry_that_was_tampered_with_keeps_no_other_from_being_written(
+    catalog: Catalog, place: CatalogPlace
+) -> None:
+    _filled(catalog)
+    _tamper(place, "UPDATE audit SET detail = 'nonsense' WHERE seq = 4")
+    named = replace(deed(6), detail={"configuration": "ab"})
+    assert write_down(catalog.audit, named).seq == 6
+    assert catalog.audit.verify() == BrokenLink(4, "it cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("outcome = 'splendid'", "a run"),
+        ("counters = 'many'", "a map of counts"),
+        ("versions = '7'", "a map of texts"),
+        ("started = 'noon'", "a time"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_an_error_of_the_catalog(
+    catalog: Catalog, place: CatalogPlace, change: str, what: str
+) -> None:
+    catalog.ledger.record(record(1))
+    with sqlite3.connect(place.catalog_file) as raw:
+        raw.execute(f"UPDATE run SET {change}")  # noqa: S608
+    raw.close()
+    with pytest.raises(Unreadable, match=f"{what} in the catalog cannot be read"):
+        catalog.queries.runs()
 
 
 def test_a_cut_off_end_is_found_by_an_anchor_only(catalog: Catalog, place: CatalogPlace) -> None:

@@ -227,7 +227,10 @@ def test_a_changed_row_is_named(file: Path, statement: str, seq: int) -> None:
 def test_a_row_that_cannot_be_read_breaks_the_chain(file: Path) -> None:
     hold_some(file, 2)
     tamper(file, "UPDATE audit SET detail = 'nonsense' WHERE seq = 2")
-    assert drorch("-c", file, "audit", "verify", status=71).stdout.startswith(b"broken at entry ")
+    assert drorch("-c", file, "audit", "verify", status=71).stdout == b"broken at entry 2: it cannot be read\n"
+    assert "Type: drorch audit verify" in fault_line(drorch("-c", file, "audit", "list", status=60))
+    hold_some(file, 1)
+    assert len(drorch_lines("-c", file, "hold", "list")) == 3
 
 
 def test_a_cut_off_end_is_found_by_the_end_that_was_noted(file: Path) -> None:
@@ -247,7 +250,7 @@ def test_a_cut_off_end_is_found_by_the_end_that_travelled_to_a_target(file: Path
     drorch("-c", file, "run", "homes", "-t", "one")
     (tmp_path / "two").rename(tmp_path / "away")
     done = drorch("-c", file, "audit", "verify", "--ask-targets")
-    assert b"held against 1 anchors" in done.stdout
+    assert b"held against 1 anchor," in done.stdout
     assert b"target two: " in done.stderr
     tamper(file, "DELETE FROM audit WHERE seq >= 2")
     drorch("-c", file, "audit", "verify", "--ask-targets", status=71)
