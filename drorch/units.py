@@ -1,4 +1,4 @@
-"""Human units, in both directions: bytes, durations, shares."""
+"""Human units, in both directions: bytes, durations, shares; and how many there are of a thing."""
 
 import re
 from datetime import timedelta
@@ -9,6 +9,11 @@ GIB = 1024 * MIB
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def counted(count: int, thing: str) -> str:
+    """How many there are of a thing, for instance "1 error" or "2 errors"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def parse_size(text: str) -> int:

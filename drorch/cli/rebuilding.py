@@ -6,6 +6,7 @@ from drorch.errors import Outcome, Problem
 from drorch.ids import SHORT_HEX
 from drorch.model.audit import BrokenLink
 from drorch.orchestrator.rebuilding import Condition
+from drorch.units import counted
 
 
 def show_plan(output: Output, plan: RebuildPlan) -> None:
@@ -17,7 +18,7 @@ def show_plan(output: Output, plan: RebuildPlan) -> None:
     if plan.condition is not Condition.SOUND:
         output.line(f"it would be read back from {_source(plan)}")
     for target, count in plan.listed.items():
-        output.line(f"target {target} lists {count} snapshots: they would be known, and their paths recorded anew")
+        output.line(f"target {target} lists {counted(count, 'snapshot')}: known from then on, paths recorded anew")
     _tell_silent(output, plan)
 
 
@@ -43,10 +44,10 @@ def tell_rebuilt(output: Output, done: Rebuilt) -> int:
 def tell_derived(output: Output, done: Rebuilt) -> None:
     """What was derived from targets and spool, for people."""
     if done.replayed:
-        output.line(f"{done.replayed} runs came from the spool")
+        output.line(f"{counted(done.replayed, 'run')} came from the spool")
     for target, count in done.plan.listed.items():
-        output.line(f"{count} snapshots on {target} are known")
-    output.line(f"path history holds {done.paths} snapshots")
+        output.line(f"known on {target}: {counted(count, 'snapshot')}")
+    output.line(f"path history holds {counted(done.paths, 'snapshot')}")
 
 
 def tell_faults(output: Output, done: Rebuilt) -> None:

@@ -17,6 +17,7 @@ from drorch.errors import CatalogError, ConfigError
 from drorch.ids import SHORT_HEX
 from drorch.orchestrator.adopting import AdoptionPlan
 from drorch.repository.repository import NamedSnapshot
+from drorch.units import counted
 
 _CODES = (*exit_codes.WRITES, ConfigError.exit_code, CatalogError.exit_code)
 
@@ -86,7 +87,7 @@ def _tell(output: Output, adopted: app.Adopted) -> None:
         return
     for old, new in adopted.snapshots:
         output.detail(f"{adopted.target}: {old.id.hex()[:SHORT_HEX]} is {_line(new)} now")
-    output.line(f"{adopted.target}: {len(adopted.snapshots)} snapshots adopted")
+    output.line(f"{adopted.target}: {counted(len(adopted.snapshots), 'snapshot')} adopted")
 
 
 def _facts(named: NamedSnapshot) -> dict[str, object]:

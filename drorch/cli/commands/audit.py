@@ -19,6 +19,7 @@ from drorch.errors import Outcome, Problem
 from drorch.ids import SHORT_HEX
 from drorch.model.audit import AuditEntry, AuditHead
 from drorch.repository.timestamps import to_datetime
+from drorch.units import counted
 
 _READS = (*exit_codes.FAULTS, 4, 60, 62)
 _ANCHOR = re.compile("([0-9]{1,18}):([0-9a-fA-F]{64})")
@@ -127,7 +128,12 @@ def verify(context: click.Context, /, **options: Any) -> int:
             }
         )
     elif broken is None:
-        output.line(f"unbroken: {verdict.head.seq} entries, held against {verdict.anchors} anchors, end {end}")
+        held = f"held against {counted(verdict.anchors, 'anchor')}"
+        output.line(f"unbroken: {_entries(verdict.head.seq)}, {held}, end {end}")
     else:
         output.line(f"broken at entry {broken.seq}: {broken.reason}")
     return Outcome.OK if broken is None else Outcome.CHAIN_BROKEN
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"

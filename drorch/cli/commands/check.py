@@ -26,7 +26,7 @@ from drorch.cli.session import Session
 from drorch.clock import SystemClock
 from drorch.errors import UsageError
 from drorch.ids import SHORT_HEX
-from drorch.units import format_size
+from drorch.units import counted, format_size
 
 _INDEX_TROUBLE = frozenset(
     {
@@ -127,7 +127,7 @@ def _sum_up(output: Output, report: CheckReport) -> None:
     sound = sum(one.sound for one in report.snapshots)
     read = sum(one.read for one in report.snapshots)
     output.note(
-        f"{len(report.snapshots)} snapshots: {sound} sound, {read} read in full; "
+        f"{counted(len(report.snapshots), 'snapshot')}: {sound} sound, {read} read in full; "
         f"{report.packs_read} of {report.packs} packs read, {format_size(report.bytes_read)}"
     )
-    output.line(f"{len(report.errors)} errors found" if report.errors else "no errors were found")
+    output.line(f"{counted(len(report.errors), 'error')} found" if report.errors else "no errors were found")

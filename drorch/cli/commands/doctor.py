@@ -8,6 +8,7 @@ from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.session import Session
 from drorch.clock import SystemClock
+from drorch.units import counted
 
 
 @click.command("doctor", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4))
@@ -46,5 +47,6 @@ def command(context: click.Context, /, jobs: tuple[str, ...]) -> int:
     else:
         for name, version in found.versions.items():
             output.detail(f"{name}: {version}")
-        output.line(f"{errors} errors, {warnings} warnings" if found.symptoms else "nothing would fail")
+        told = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        output.line(told if found.symptoms else "nothing would fail")
     return 1 if found.would_fail else 0

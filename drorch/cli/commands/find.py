@@ -14,6 +14,7 @@ from drorch.cli.output.escaping import visible_name
 from drorch.cli.session import Session
 from drorch.cli.versions import lineage_text, moment_text, size_of, version_record
 from drorch.ids import SHORT_HEX
+from drorch.units import counted
 
 _COLUMNS = ("Modified", "Size", "Snapshot", "Job", "Path", "")
 
@@ -60,7 +61,7 @@ def command(context: click.Context, /, **options: Any) -> None:
         output.message({"message_type": "summary", "paths": len(found.paths), "more": found.more})
     elif found.paths:
         output.table(_COLUMNS, [_row(one) for one in found.paths])
-    output.note(f"{len(found.paths)} paths" if found.paths else "nothing fits")
+    output.note(counted(len(found.paths), "path") if found.paths else "nothing fits")
     if found.more:
         output.note("there may be more: give --limit a larger number")
 

@@ -21,7 +21,7 @@ from drorch.errors import IntegrityError, Problem
 from drorch.ids import SHORT_HEX, SnapshotId
 from drorch.model.proof import Proof, Scope, highest
 from drorch.repository.repository import NamedSnapshot
-from drorch.units import format_size
+from drorch.units import counted, format_size
 
 _COLUMNS = ("ID", "Time", "Host", "Tags", "Paths", "Size")
 
@@ -83,7 +83,7 @@ def _show(output: Output, snapshots: Sequence[NamedSnapshot], proven: _Proven | 
     elif snapshots:
         rows = [(*_row(item), *([proven.text(item.id)] if proven else [])) for item in snapshots]
         output.table((*_COLUMNS, *(["Proof"] if proven else [])), rows)
-        output.note(f"{len(snapshots)} snapshots")
+        output.note(counted(len(snapshots), "snapshot"))
     else:
         output.note("no snapshots")
 

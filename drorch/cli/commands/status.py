@@ -18,7 +18,7 @@ from drorch.ids import SHORT_HEX
 from drorch.model.hold import Hold, Lineage
 from drorch.model.run import Run
 from drorch.model.standing import Condition, Standing
-from drorch.units import duration_text, rough_span
+from drorch.units import counted, duration_text, rough_span
 
 _COLUMNS = ("Job", "Target", "Standing", "Last run", "Next due", "Newest snapshot", "Proof", "Findings")
 
@@ -51,16 +51,12 @@ def _show(output: Output, found: Status) -> None:
         for reason in standing.reasons:
             output.line(f"{standing.duty.job.name}@{standing.duty.target}: {reason}")
     if found.findings:
-        output.line(f"{_counted(len(found.findings), 'open finding')}: {_kinds(found)}")
+        output.line(f"{counted(len(found.findings), 'open finding')}: {_kinds(found)}")
     for hold in found.holds:
         since = rough_span(found.at - hold.since)
         output.line(f"hold {hold.id[:SHORT_HEX]} on {_held(hold)} for {since}: {hold.reason}")
     if found.spooled:
-        output.line(f"{_counted(found.spooled, 'record')} of runs could not be written to the catalog yet")
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+        output.line(f"{counted(found.spooled, 'record')} of runs could not be written to the catalog yet")
 
 
 def _kinds(found: Status) -> str:

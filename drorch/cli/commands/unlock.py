@@ -9,6 +9,7 @@ from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.proving import leave_a_deed
 from drorch.cli.session import Session
+from drorch.units import counted
 
 
 @click.command("unlock", cls=VerbCommand, exit_with=(*exit_codes.OPENS, 4))
@@ -28,6 +29,6 @@ def command(context: click.Context, /, **options: Any) -> None:
         kept = [lock.describe() for lock in result.kept]
         session.output.message({"message_type": "unlocked", "removed": result.removed, "kept": kept})
         return
-    session.output.line(f"removed {result.removed} locks")
+    session.output.line(f"removed {counted(result.removed, 'lock')}")
     for lock in result.kept:
         session.output.note(f"kept: {lock.describe()}")
