@@ -159,15 +159,25 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def output_of(argv: Sequence[str], *, timeout: float) -> bytes:
-    """Standard output of a command that must succeed. Raises `ChildFailed`, never quoting the output."""
+    """Standard output of a command that must succeed. Raises `ChildFailed`, never quoting the output.
+
+    What it says on standard error is dropped: a command that prints a secret may print it there, too.
+    """
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+        )
     except OSError as fault:
         raise ChildFailed(f"command {argv[0]}: {fault.strerror}") from fault
     except subprocess.TimeoutExpired as fault:
         raise ChildFailed(f"command {argv[0]} did not end within {timeout:.0f} s") from fault
     if done.returncode != 0:
-        raise ChildFailed(f"command {argv[0]} {describe_status(done.returncode)}")
+        raise ChildFailed(f"command {argv[0]} {describe_status(done.returncode)}", hint="Run it by hand and see.")
     return done.stdout
 
 

@@ -203,6 +203,14 @@ def test_a_command_that_fails_is_named_and_its_output_is_not(argv: list[str], sa
     assert "secret" not in caught.value.message
 
 
+def test_what_a_command_says_beside_its_output_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    assert output_of(["sh", "-c", "echo secret >&2; echo output"], timeout=30) == b"output\n"
+    with pytest.raises(ChildFailed) as caught:
+        output_of(["sh", "-c", "echo secret >&2; exit 2"], timeout=30)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_command_that_takes_too_long_is_ended() -> None:
     began = CLOCK.monotonic()
     with pytest.raises(ChildFailed, match="did not end within"):
