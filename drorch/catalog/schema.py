@@ -22,7 +22,7 @@ CATALOG = Schema("catalog", "0001")
 PATHS = Schema("paths", "0001")
 
 Upgrade = Callable[[Engine, Schema], None]
-"""Brings a database up to a schema: `drorch.catalog.migrate.upgrade`, handed in by whoever may import late."""
+"""Brings a database up to a schema: `drorch.catalog.migrate.upgrade`, handed in, since alembic is heavy."""
 
 
 class Standing(Enum):
