@@ -7,6 +7,7 @@ What the database library raises leaves this room as `CatalogError`.
 
 import contextlib
 import gc
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -30,6 +31,8 @@ BUSY_SECONDS = 60.0
 _WRITES = "drorch_writes"
 _ADVISORY_LOCK = 0x64726F726368
 _FULL = ("disk is full", "no space left")
+_IO_ERROR = "disk i/o error"
+_LEAST_ROOM = 128 * 1024
 _READ_ONLY = ("readonly database", "read-only")
 _DAMAGED = ("malformed", "not a database", "disk image")
 
@@ -185,7 +188,7 @@ def fault_of(name: str, fault: Exception) -> CatalogError:
     """What a fault of the database library about the database `name` means to the operator."""
     reason = str(getattr(fault, "orig", None) or fault).strip().split("\n")[0]
     lowered = reason.lower()
-    if any(sign in lowered for sign in _FULL):
+    if any(sign in lowered for sign in _FULL) or (_IO_ERROR in lowered and _is_full(Path(name).parent)):
         return CatalogError(f"catalog {name}: no space left on its disk", hint="Make room there.")
     if any(sign in lowered for sign in _READ_ONLY):
         return CatalogError(
@@ -196,6 +199,15 @@ def fault_of(name: str, fault: Exception) -> CatalogError:
     if "unable to open" in lowered:
         return CatalogError(f"catalog {name} cannot be opened", hint="Look at the rights of its folder, and its disk.")
     return CatalogError(f"catalog {name}: {reason}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no room: SQLite calls that an I/O error where it is the log's index that finds none."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < _LEAST_ROOM or (room.f_files > 0 and room.f_favail == 0)
 
 
 def shown(engine: Engine) -> str:

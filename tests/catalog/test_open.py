@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drorch.catalog.engine import fault_of
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.errors import CatalogError
@@ -83,6 +84,25 @@ def test_a_read_only_state_dir_is_said_to_be_so(tmp_path: Path) -> None:
         with pytest.raises(CatalogError, match=r"cannot be (written|opened)") as refused:
             _make(place)
         assert refused.value.hint
+    finally:
+        subprocess.run(["umount", state], check=True)
+
+
+def test_a_full_disk_is_said_to_be_full_whatever_sqlite_calls_it(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    place = CatalogPlace(state)
+    mounted = run_quietly("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)) == 0
+    need("the right to mount", present=mounted)
+    try:
+        _make(place)
+        assert "disk I/O error" in str(fault_of(str(place.catalog_file), sqlite3.OperationalError("disk I/O error")))
+        with (state / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+            while True:
+                filler.write(bytes(4096))
+        with pytest.raises(CatalogError, match=r"catalog\.sqlite: no space left on its disk") as refused:
+            _make(place)
+        assert refused.value.hint == "Make room there."
     finally:
         subprocess.run(["umount", state], check=True)
 
