@@ -79,7 +79,7 @@ def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought:
         if done.plan.condition is not Condition.SOUND:
             _bring_back(place, done.plan.source, done, clock)
             brought = done.plan.source
-        # Before the catalog is opened: it cannot be with a history that is damaged.
+        # Before the catalog is opened: with a history that is damaged it would open without one.
         if reached:
             derived = rebuilding.derive_paths(place, reached, upgrade())
             done.paths, done.problems = derived.snapshots, [*done.problems, *derived.unreadable]

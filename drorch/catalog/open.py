@@ -1,7 +1,8 @@
 """Opens the catalog: both databases at the schema this drorch knows, and what waited in the spool put in.
 
 Missing databases are made in an empty state_dir. Where catalog.sqlite alone is missing it was lost, which is said and
-never papered over: an empty catalog would find every snapshot new and nothing overdue.
+never papered over: an empty catalog would find every snapshot new and nothing overdue. A paths.sqlite that cannot be
+used keeps nobody from the rest: it can be derived.
 """
 
 from collections.abc import Iterable
@@ -53,20 +54,38 @@ class CatalogPlace:
 class Catalog:
     """The open catalog, with a door for each purpose.
 
-    `replayed` tells what was waiting in the spool. `paths_are_new` is true where path history was made just now: it
-    knows of no snapshot until they are recorded, or it is rebuilt.
+    `replayed` tells what was waiting in the spool. Where path history cannot be used, `paths_fault` says why, and its
+    two doors raise it.
     """
 
-    def __init__(self, engines: tuple[Engine, Engine], replayed: Replay, *, paths_are_new: bool) -> None:
+    def __init__(
+        self, engines: tuple[Engine, Engine], replayed: Replay, paths_fault: CatalogError | None = None
+    ) -> None:
         self._engines = engines
         catalog, paths = engines
         self.ledger = Ledger(catalog)
         self.queries = Queries(catalog)
         self.audit = AuditLog(catalog)
-        self.recorder = Recorder(paths)
-        self.search = Search(paths)
+        self._recorder = Recorder(paths)
+        self._search = Search(paths)
         self.replayed = replayed
-        self.paths_are_new = paths_are_new
+        self.paths_fault = paths_fault
+
+    @property
+    def recorder(self) -> Recorder:
+        """What path history is written with. Raises `CatalogError` where it cannot be used."""
+        self._need_paths()
+        return self._recorder
+
+    @property
+    def search(self) -> Search:
+        """What path history is asked with. Raises `CatalogError` where it cannot be used."""
+        self._need_paths()
+        return self._search
+
+    def _need_paths(self) -> None:
+        if self.paths_fault is not None:
+            raise self.paths_fault
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong in its files, reading all of them; PostgreSQL looks after itself."""
@@ -98,23 +117,31 @@ def open_catalog(place: CatalogPlace, upgrade: Upgrade, *, replacing_lost: bool 
     """Open the catalog, make or upgrade what needs it, replay the spool.
 
     `upgrade` is `drorch.catalog.migrate.upgrade`, called only where a schema lags: it loads alembic. `replacing_lost`
-    makes a new catalog.sqlite where the old one was lost. Raises `CatalogError` where the catalog cannot be used.
+    makes a new catalog.sqlite where the old one was lost. Raises `CatalogError` where the catalog cannot be used; path
+    history alone that cannot be is no reason (`Catalog.paths_fault`).
     """
     _make_state_dir(place)
     if place.url is None and not replacing_lost:
         _refuse_lost(place)
-    paths_are_new = not place.paths_file.exists()
     catalog = sqlite_engine(place.catalog_file) if place.url is None else server_engine(place.url)
     paths = sqlite_engine(place.paths_file, synchronous="NORMAL")
     try:
         # In this order: paths.sqlite without catalog.sqlite then always means that the latter was lost.
         bring_up_to_date(catalog, CATALOG, upgrade)
-        bring_up_to_date(paths, PATHS, upgrade)
+        paths_fault = _fault_of_paths(paths, upgrade)
         replayed = place.spool.replay(Ledger(catalog))
     except BaseException:
         _dispose((catalog, paths))
         raise
-    return Catalog((catalog, paths), replayed, paths_are_new=paths_are_new)
+    return Catalog((catalog, paths), replayed, paths_fault)
+
+
+def _fault_of_paths(paths: Engine, upgrade: Upgrade) -> CatalogError | None:
+    try:
+        bring_up_to_date(paths, PATHS, upgrade)
+    except CatalogError as fault:
+        return fault
+    return None
 
 
 def _make_state_dir(place: CatalogPlace) -> None:

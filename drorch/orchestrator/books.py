@@ -30,6 +30,7 @@ from drorch.orchestrator.history import path_changes
 from drorch.orchestrator.seen import seen, seen_in
 from drorch.repository.keys import user_name
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
+from drorch.units import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +192,11 @@ class Books:
             return
         snapshot = seen(named)
         recorded = RecordedSnapshot(snapshot.original, snapshot.lineage, snapshot.taken)
-        recorder = self._catalog.recorder
         try:
+            recorder = self._catalog.recorder
             before = recorder.newest(snapshot.lineage)
+            if before is None:
+                self._tell_unrecorded(snapshot)
             older = self._still_there(repository, before)
             if older is None:
                 recorder.record_listing(recorded, path_changes(repository, None, named.snapshot.tree))
@@ -205,7 +208,17 @@ class Books:
             except HistoryGap:
                 recorder.record_listing(recorded, path_changes(repository, None, named.snapshot.tree))
         except DrorchError as fault:
-            self.complaints.append(f"path history lacks snapshot {named.id.hex()[:8]}: {fault.message}")
+            mend = f". {fault.hint}" if fault.hint else ""
+            self.complaints.append(f"path history lacks snapshot {named.id.hex()[:8]}: {fault.message}{mend}")
+
+    def _tell_unrecorded(self, first: SeenSnapshot) -> None:
+        """Say what path history was never told, or does not know any more, of a job that begins to be recorded."""
+        assert self._catalog is not None
+        others = {stored.snapshot.original for stored in self._catalog.queries.known_of(first.lineage)}
+        older = len(others - {first.original})
+        if older:
+            said = f"path history knows nothing of {counted(older, 'older snapshot')} of {first.lineage.job}"
+            self.complaints.append(f"{said}. Run drorch catalog rebuild.")
 
     @staticmethod
     def _still_there(repository: Repository, snapshot: SnapshotId | None) -> NamedSnapshot | None:

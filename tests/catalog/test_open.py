@@ -23,11 +23,9 @@ def _make(place: CatalogPlace) -> None:
 def test_a_catalog_is_made_in_a_folder_of_its_own(place: CatalogPlace) -> None:
     with open_catalog(place, upgrade) as catalog:
         assert catalog.queries.runs() == []
-        assert catalog.paths_are_new
+        assert catalog.paths_fault is None
         assert catalog.damage() == []
     assert place.state_dir.stat().st_mode & 0o777 == 0o700
-    with open_catalog(place, upgrade) as catalog:
-        assert not catalog.paths_are_new
 
 
 def test_a_lost_catalog_is_said_to_be_lost(place: CatalogPlace) -> None:
@@ -40,22 +38,40 @@ def test_a_lost_catalog_is_said_to_be_lost(place: CatalogPlace) -> None:
         assert catalog.queries.runs() == []
 
 
-def test_lost_path_history_is_made_anew_and_said_to_be_new(place: CatalogPlace) -> None:
+def test_lost_path_history_is_made_anew(place: CatalogPlace) -> None:
     _make(place)
     place.paths_file.unlink()
     with open_catalog(place, upgrade) as catalog:
-        assert catalog.paths_are_new
+        assert catalog.search.snapshots() == []
         assert catalog.queries.runs() == [record(1).run]
 
 
-@pytest.mark.parametrize("name", ["catalog.sqlite", "paths.sqlite"])
-@pytest.mark.parametrize("content", [b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 8000])
-def test_a_corrupt_file_is_said_to_be_damaged(place: CatalogPlace, name: str, content: bytes) -> None:
+_GARBAGE = pytest.mark.parametrize(
+    "content", [b"not a database at all" * 500, b"SQLite format 3\0" + b"\xff" * 8000], ids=["none", "only a header"]
+)
+
+
+@_GARBAGE
+def test_a_corrupt_catalog_is_said_to_be_damaged(place: CatalogPlace, content: bytes) -> None:
     _make(place)
-    (place.state_dir / name).write_bytes(content)
-    with pytest.raises(CatalogError, match=f"catalog .*{name} is damaged") as damaged:
+    place.catalog_file.write_bytes(content)
+    with pytest.raises(CatalogError, match=r"catalog .*catalog\.sqlite is damaged") as damaged:
         open_catalog(place, upgrade)
     assert damaged.value.hint == "Run drorch catalog rebuild."
+
+
+@_GARBAGE
+def test_a_corrupt_path_history_keeps_nobody_from_the_rest(place: CatalogPlace, content: bytes) -> None:
+    _make(place)
+    place.paths_file.write_bytes(content)
+    with open_catalog(place, upgrade) as catalog:
+        catalog.ledger.record(record(2))
+        assert len(catalog.queries.runs()) == 2
+        for door in ("recorder", "search"):
+            with pytest.raises(CatalogError, match=r"catalog .*paths\.sqlite is damaged") as damaged:
+                getattr(catalog, door)
+            assert damaged.value.hint == "Run drorch catalog rebuild."
+    assert place.paths_file.read_bytes() == content
 
 
 def test_damage_inside_a_file_is_found_when_asked(place: CatalogPlace) -> None:

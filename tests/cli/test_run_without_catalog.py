@@ -84,6 +84,33 @@ def test_a_catalog_that_is_lost(tmp_path: Path, how: str) -> None:
     assert installation.runs() == [("homes", "one", "ok"), ("homes", "two", "ok")] * 2
 
 
+def test_a_path_history_that_is_damaged_is_only_missed(tmp_path: Path) -> None:
+    installation = Installation.make(tmp_path)
+    installation.run("run", "homes")
+    history = installation.state / "paths.sqlite"
+    history.write_bytes(b"this is no database" * 1000)
+    done = installation.run("run", "homes")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert b"paths.sqlite is damaged. Run drorch catalog rebuild." in done.stderr
+    assert installation.runs() == [("homes", "one", "ok"), ("homes", "two", "ok")] * 2
+    assert installation.said("status")[0]["spooled_records"] == 0
+    asked = installation.run("history", tmp_path / "source" / "file", status=60)
+    assert b"Run drorch catalog rebuild" in asked.stderr
+    installation.run("catalog", "rebuild", "--yes")
+    installation.run("history", tmp_path / "source" / "file")
+
+
+def test_a_path_history_that_is_gone_is_begun_anew_and_that_is_said(tmp_path: Path) -> None:
+    installation = Installation.make(tmp_path)
+    for _ in range(2):
+        installation.run("run", "homes", "-t", "one")
+    for left in installation.state.glob("paths.sqlite*"):
+        left.unlink()
+    done = installation.run("run", "homes", "-t", "one")
+    assert b"path history knows nothing of 2 older snapshots of homes. Run drorch catalog rebuild." in done.stderr
+    assert installation.run("run", "homes", "-t", "one").stderr == b""
+
+
 def test_source_faults_keep_their_exit_code_without_a_catalog(tmp_path: Path) -> None:
     installation = Installation.make(tmp_path)
     installation.run("run", "homes")
