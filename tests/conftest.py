@@ -36,8 +36,10 @@ def quiet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def seaweedfs() -> Iterator["SeaweedFS"]:
-    """An S3 server for everybody: make a bucket of your own in it. It speaks http only."""
+    """An S3 server for everybody, by http and https: make a bucket of your own in it."""
     # Here and not above: most tests need no server, and its client takes a while to import.
     module = importlib.import_module("tests.servers.seaweedfs")
-    with tempfile.TemporaryDirectory(prefix="drorch-s3-") as place, module.SeaweedFS(Path(place)) as server:
-        yield server
+    with tempfile.TemporaryDirectory(prefix="drorch-s3-") as folder:
+        place = Path(folder)
+        with module.SeaweedFS(place / "server", module.make_certificate(place)) as server:
+            yield server

@@ -68,7 +68,7 @@ class SeaweedFS:
         self.access_key = "AKDRORCHTEST"
         self.secret_key = secrets.token_hex(20)
         self._place = place
-        self._certificate = certificate
+        self.certificate = certificate
         self._ports: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
 
@@ -142,7 +142,7 @@ class SeaweedFS:
         rights = ["Admin", "Read", "Write", "List", "Tagging"]
         identities = self._place / "identities.json"
         identities.write_text(json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": rights}]}))
-        ports = {name: port for name, port in self._ports.items() if self._certificate or name != "s3.port.https"}
+        ports = {name: port for name, port in self._ports.items() if self.certificate or name != "s3.port.https"}
         options = {
             "dir": self._place / "data",
             "ip": "127.0.0.1",
@@ -162,8 +162,8 @@ class SeaweedFS:
             "admin.ui": "false",
             **ports,
         }
-        if self._certificate is not None:
-            options |= {"s3.cert.file": self._certificate.file, "s3.key.file": self._certificate.key}
+        if self.certificate is not None:
+            options |= {"s3.cert.file": self.certificate.file, "s3.key.file": self.certificate.key}
         (self._place / "data").mkdir(exist_ok=True)
         return ["-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())]
 

@@ -3,6 +3,7 @@
 botocore is used without boto3's own layer, and is told which service it is for: that halves what starting costs.
 """
 
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 _DEFAULT_REGION = "us-east-1"
-_BY_HOST_NAME = (".amazonaws.com", ".amazonaws.com.cn", ".aliyuncs.com")
-"""Services that want, or allow, the bucket in the host name; of others nobody knows whether their DNS has it."""
+_AWS = (".amazonaws.com", ".amazonaws.com.cn")
+_BY_HOST_NAME = (".aliyuncs.com", ".myqcloud.com")
+"""Services that take the bucket in the host name only; of others nobody knows whether their DNS has it."""
 
 
 class _OneService(Loader):
@@ -32,6 +34,10 @@ class _OneService(Loader):
         return ["s3"]
 
 
+_LOADER = _OneService()
+"""Kept: what it has read once, later clients need not read again."""
+
+
 def connect(settings: S3Settings) -> "S3Client":
     """A client for these settings; it may be used from many threads. Touches no service but the instance's own.
 
@@ -39,10 +45,11 @@ def connect(settings: S3Settings) -> "S3Client":
     AWS configuration they are added to, cannot be used.
     """
     place = Place.of(settings)
+    _see_authorities(settings, place)
     secrets = _secrets(settings)
     try:
         session = Session()
-        session.register_component("data_loader", _OneService())
+        session.register_component("data_loader", _LOADER)
         if not secrets and session.get_credentials() is None:
             raise SecretMissing(
                 f"target {place.description}: no credentials were found in the environment, the files and the instance",
@@ -64,6 +71,20 @@ def connect(settings: S3Settings) -> "S3Client":
         ) from fault
     client.meta.events.register("before-call.s3", _add_md5)
     return cast("S3Client", client)
+
+
+def _see_authorities(settings: S3Settings, place: Place) -> None:
+    """See that the file of authorities holds some: the library would say so late, and of every request."""
+    if settings.ca_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.ca_file)
+    except OSError as fault:
+        reason = (fault.strerror or str(fault)).lower()
+        raise TargetDenied(
+            f"target {place.description}: ca_file {settings.ca_file} cannot be used: {reason}",
+            hint=f"name a readable PEM file of certificates; what it holds: openssl x509 -in {settings.ca_file}",
+        ) from fault
 
 
 def _secrets(settings: S3Settings) -> dict[str, Any]:
@@ -98,7 +119,9 @@ def _addressing(settings: S3Settings) -> Addressing:
     if settings.addressing != "auto" or settings.endpoint is None:
         return settings.addressing
     host = urlsplit(settings.endpoint).hostname or ""
-    return "auto" if host.endswith(_BY_HOST_NAME) else "path"
+    if host.endswith(_BY_HOST_NAME):
+        return "virtual"
+    return "auto" if host.endswith(_AWS) else "path"
 
 
 def _add_md5(params: dict[str, Any], **_: object) -> None:

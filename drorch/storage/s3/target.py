@@ -32,6 +32,9 @@ REMOVED_AT_ONCE = 1000
 _DEFAULT_REGION = "us-east-1"
 _BEYOND_THE_END = frozenset({"InvalidRange", "416"})
 _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
+_COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes that must be thawed. GLACIER_IR is read like any other."""
+
 _NO_BATCHES = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 
 
@@ -120,7 +123,8 @@ class S3Target:
                 if code_of(fault) == "404":
                     self._tell_what_is_missing()
                 raise
-        return StoredObject(key, int(answer["ContentLength"]))
+        thawed = 'ongoing-request="false"' in answer.get("Restore", "")
+        return StoredObject(key, int(answer["ContentLength"]), answer.get("StorageClass") in _COLD and not thawed)
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See `Target`. Pages of up to 1000 are asked for as they are needed."""
@@ -203,10 +207,13 @@ class S3Target:
         while True:
             with self._faults.translated(f"{prefix} cannot be listed"):
                 page = self._client.list_objects_v2(Bucket=self._place.bucket, Prefix=start, **token)
+            # Half an answer, or a web page, would be an empty listing otherwise.
+            if "Prefix" not in page and "Name" not in page:
+                raise self._faults.no_service(f"{prefix} cannot be listed")
             for item in page.get("Contents", []):
                 key = self._place.key_of(item["Key"])
                 if key is not None and item["Key"].startswith(start):
-                    yield StoredObject(key, item["Size"])
+                    yield StoredObject(key, item["Size"], item.get("StorageClass") in _COLD)
             if not page.get("IsTruncated"):
                 return
             token = {"ContinuationToken": page["NextContinuationToken"]}

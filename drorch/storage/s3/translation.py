@@ -127,6 +127,13 @@ class Translator:
         hint = f"check bucket and endpoint, or make it: aws s3api create-bucket --bucket {self.place.bucket}"
         return TargetMissing(self._message(consequence, reason), hint=hint + self._endpoint_option)
 
+    def no_service(self, consequence: str) -> TargetUnavailable:
+        """The fault of an answer that is none: the half of one, or a web page's."""
+        return TargetUnavailable(
+            self._message(consequence, f"{self.place.endpoint} does not answer as an S3 service does"),
+            hint="try again; if it stays so, check endpoint: the service's address is not that of its web page",
+        )
+
     def _denied(self, fault: ClientError, consequence: str) -> TargetDenied:
         code = code_of(fault)
         if code == "InvalidAccessKeyId":
@@ -164,10 +171,7 @@ class Translator:
         if isinstance(fault, ParamValidationError):
             return TargetDenied(self._message(consequence, _first_line(str(fault))), hint="check bucket and prefix")
         if isinstance(fault, ResponseParserError):
-            return TargetDenied(
-                self._message(consequence, f"{self.place.endpoint} does not answer as an S3 service"),
-                hint="check endpoint: it is the service's address, not that of its web page",
-            )
+            return self.no_service(consequence)
         secure = _cause(fault, ssl.SSLError)
         if isinstance(fault, SSLError) and secure is not None and not isinstance(secure, ssl.SSLEOFError):
             return self._insecure(secure, consequence)
@@ -187,7 +191,7 @@ class Translator:
             reason = f"{self.place.endpoint} ended the conversation early: {_reason(fault)}"
             return TargetUnavailable(self._message(consequence, reason))
         return TargetDenied(
-            self._message(consequence, _first_line(str(fault))), hint="check the target's settings: drorch config check"
+            self._message(consequence, _first_line(str(fault))), hint="check endpoint and the target's other settings"
         )
 
     def _insecure(self, fault: ssl.SSLError, consequence: str) -> TargetDenied:
