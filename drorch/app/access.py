@@ -1,25 +1,26 @@
-"""How a repository is reached: what an operator names becomes a target, a password and an opened repository."""
+"""How a repository is reached: a place and where its password is become an opened repository."""
 
-import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from drorch.app.locations import Location
+from drorch.app.opening import Patience, bare_target, wrapped
+from drorch.clock import SystemClock
 from drorch.errors import SecretMissing, TargetError, UsageError
 from drorch.process import output_of
 from drorch.repository.repository import Repository
+from drorch.repository.unlocking import unlock
 from drorch.secrets import decode_password, read_password_file
 from drorch.storage.local import LocalTarget
 from drorch.storage.readonly import ReadOnlyTarget
-from drorch.storage.target import Target
 
 _PASSWORD_COMMAND_SECONDS = 60.0
 _ABANDONED_SECONDS = 3600.0
-_SCHEME = re.compile(r"(local|sftp|s3|rest|b2|azure|gs|swift|rclone):(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +72,31 @@ class Password(Protocol):
 class Access:
     """How to reach one repository. Without `lock` it is only read, and others are not kept from removing."""
 
-    url: str
+    location: Location
     password: Password
     lock: bool = True
     retry_lock: timedelta = timedelta(0)
 
-
-def open_target(url: str) -> Target:
-    """The target a URL names: a path, or "local:" and a path. Raises `UsageError` for kinds not supported yet."""
-    match = _SCHEME.fullmatch(url)
-    scheme, place = (match[1], match[2]) if match else ("local", url)
-    if scheme != "local":
-        raise UsageError(f"{scheme} repositories are not supported yet", hint="Give a path of this machine.")
-    if not place:
-        raise UsageError("the repository's path is empty", hint="Give a path, for instance /srv/backup.")
-    return LocalTarget(Path(place))
+    def uncached(self) -> "Access":
+        """The same, with nothing kept here of what is read."""
+        return replace(self, location=self.location.uncached())
 
 
 @contextmanager
 def opened(access: Access, *, lock: bool = True) -> Iterator[Repository]:
     """The repository, opened, and locked against removal where `lock` and the access say so.
 
-    Raises what `Repository.open` raises, and `RepositoryLocked`.
+    A target that does not answer at all is given up in seconds, one that did is waited for.
+    Raises what `Repository.open` raises, `SecretMissing`, and `RepositoryLocked`.
     """
+    clock = SystemClock()
     with ExitStack() as stack:
-        target = stack.enter_context(closing(open_target(access.url)))
+        bare = stack.enter_context(closing(bare_target(access.location, clock)))
+        unlocked = unlock(wrapped(bare, access.location, Patience.BRIEF, clock), access.password.read())
+        target = stack.enter_context(closing(wrapped(bare, access.location, Patience.LONG, clock)))
         if not access.lock:
             target = ReadOnlyTarget(target)
-        repository = Repository.open(target, access.password.read())
+        repository = Repository(target, unlocked.master, unlocked.config, clock)
         if lock and access.lock:
             stack.enter_context(repository.shared_lock(access.retry_lock))
         yield repository

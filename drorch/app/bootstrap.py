@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 from drorch.app import configuration as configurations
-from drorch.app.access import Access, open_target, opened
+from drorch.app.access import Access, opened
 from drorch.app.rebuild import Doors, Rebuilt, carry_out, doors_of
+from drorch.app.targets import location_of
 from drorch.catalog.open import CatalogPlace
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
@@ -197,10 +198,7 @@ def _doors(configuration: Configuration, access: Access) -> tuple[Doors, str]:
 
     And the target that this repository is on, empty where the configuration does not have it.
     """
-    place = open_target(access.url).properties.description
-    same = {
-        name for name, spec in configuration.targets.items() if open_target(spec.url).properties.description == place
-    }
+    same = {name for name in configuration.targets if location_of(configuration, name).same_place(access.location)}
 
     def door() -> AbstractContextManager[Repository]:
         return opened(access)
@@ -210,7 +208,11 @@ def _doors(configuration: Configuration, access: Access) -> tuple[Doors, str]:
 
 
 def _secrets(configuration: Configuration) -> Iterator[SecretNeeded]:
-    references = {f"targets.{name}.password": spec.password for name, spec in configuration.targets.items()}
+    references = {
+        f"targets.{name}.{key}": reference
+        for name, spec in configuration.targets.items()
+        for key, reference in spec.secrets.items()
+    }
     if configuration.catalog is not None and configuration.catalog.password is not None:
         references["catalog.password"] = configuration.catalog.password
     for purpose, reference in references.items():

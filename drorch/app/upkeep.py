@@ -8,7 +8,8 @@ from drorch.actions import unlock as unlocking
 from drorch.actions.check import CheckReport, CheckRequest
 from drorch.actions.progress import Progress
 from drorch.actions.unlock import UnlockResult
-from drorch.app.access import Access, open_target, opened
+from drorch.app.access import Access, opened
+from drorch.app.opening import Patience, open_target
 from drorch.repository import repository as engine
 
 
@@ -30,7 +31,7 @@ def initialize(access: Access, *, version: int = 2, like: Access | None = None) 
     if like is not None:
         with opened(like, lock=False) as model:
             polynomial = model.config.chunker_polynomial
-    with closing(open_target(access.url)) as target:
+    with closing(open_target(access.location, Patience.BRIEF)) as target:
         made = engine.initialize(target, access.password.read(), version=version, polynomial=polynomial)
         return Initialized(made.config.id, target.properties.description, version)
 

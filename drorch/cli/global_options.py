@@ -48,7 +48,7 @@ def global_options() -> list[click.Parameter]:
     return [
         _option("-c", "--config", metavar="FILE", help="Configuration to read [$DRORCH_CONFIG]."),
         _option("-t", "--target", metavar="NAME", help="Target of the configuration to use."),
-        _option("-r", "--repo", metavar="URL", help="Where the repository is: /srv/backup [$RESTIC_REPOSITORY]."),
+        _option("-r", "--repo", metavar="URL", help="Where it is: /path, sftp:..., s3:... [$RESTIC_REPOSITORY]."),
         _option("--repository-file", metavar="FILE", help="File that holds the URL [$RESTIC_REPOSITORY_FILE]."),
         _option("-p", "--password-file", metavar="FILE", help="File that holds the password [$RESTIC_PASSWORD_FILE]."),
         _option("--password-command", metavar="COMMAND", help="Command that prints it [$RESTIC_PASSWORD_COMMAND]."),
@@ -57,6 +57,7 @@ def global_options() -> list[click.Parameter]:
         _option("-q", "--quiet", is_flag=True, help="Say only the result and faults."),
         _option("--debug", is_flag=True, help="Show the traceback of a fault."),
         _option("--no-lock", is_flag=True, help="Read without a lock, where nothing can be written."),
+        _option("--no-cache", is_flag=True, help="Keep nothing of a remote repository here, and use nothing kept."),
         _option("--retry-lock", type=Duration(), metavar="DURATION", help="Wait so long for a lock, for instance 5m."),
     ]
 

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from drorch.app.access import Access, PasswordOrigin
+from drorch.app.locations import Location, located
 from drorch.cli.global_options import given
 from drorch.cli.output.writer import Output
 from drorch.errors import SecretMissing, UsageError
@@ -55,7 +56,7 @@ class Session:
         if self.values.get("target"):
             return self._access_to_target()
         return Access(
-            url=self._url(),
+            location=self.located(self._url()),
             password=self._password(new=new),
             lock=not self.values.get("no_lock"),
             retry_lock=self.retry_lock,
@@ -68,7 +69,14 @@ class Session:
         access: Access = importlib.import_module("drorch.app.targets").access_to(
             self.values.get("config"), self.values["target"]
         )
+        if self.values.get("no_cache"):
+            access = access.uncached()
         return replace(access, lock=not self.values.get("no_lock"), retry_lock=self.retry_lock)
+
+    def located(self, url: str) -> Location:
+        """The place that a URL of the command line names. Raises `UsageError`."""
+        location = located(url, self.environment)
+        return location.uncached() if self.values.get("no_cache") else location
 
     @property
     def retry_lock(self) -> timedelta:

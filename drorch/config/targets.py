@@ -27,7 +27,7 @@ from drorch.config.table import Companions, SecretTable, Table
 
 
 class LimitTable(Table):
-    """How much a target's line is used; of limits that hold at once the smaller counts."""
+    """How much a target's line is used. In each direction the first limit that names it and holds counts."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["upload"]}, {"required": ["download"]}]})
 

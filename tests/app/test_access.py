@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from drorch.app.access import Access, PasswordOrigin, open_target, opened
+from drorch.app.access import Access, PasswordOrigin, opened
+from drorch.app.locations import located
 from drorch.app.upkeep import initialize
 from drorch.errors import RepositoryError, SecretMissing, TargetDenied, UsageError
 from drorch.process import ChildFailed
 from drorch.repository.layout import FileKind
-from drorch.storage.local import LocalTarget
 
 
 def _secret(place: Path, content: bytes) -> Path:
@@ -51,36 +51,11 @@ def test_a_command_is_an_argument_list_and_no_shell(tmp_path: Path) -> None:
 
 
 def test_a_password_never_shows_in_what_is_printed_of_it() -> None:
-    assert "geheim" not in repr(Access("/x", PasswordOrigin(text="geheim")))
-
-
-@pytest.mark.parametrize("url", ["{place}", "local:{place}"])
-def test_paths_are_local_targets(tmp_path: Path, url: str) -> None:
-    target = open_target(url.format(place=tmp_path))
-    assert isinstance(target, LocalTarget)
-    assert target.root == tmp_path
-
-
-@pytest.mark.parametrize("url", ["sftp:u@h:/x", "s3:https://h/b", "rest:http://h/", "rclone:x:y"])
-def test_other_kinds_are_refused_and_never_taken_for_paths(url: str) -> None:
-    with pytest.raises(UsageError, match="not supported yet"):
-        open_target(url)
-
-
-@pytest.mark.parametrize("url", ["", "local:"])
-def test_an_empty_path_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="path is empty"):
-        open_target(url)
-
-
-def test_a_path_may_hold_a_colon(tmp_path: Path) -> None:
-    target = open_target(f"{tmp_path}/c:d")
-    assert isinstance(target, LocalTarget)
-    assert target.root.name == "c:d"
+    assert "geheim" not in repr(Access(located("/x"), PasswordOrigin(text="geheim")))
 
 
 def test_a_repository_is_locked_while_it_is_open_and_not_longer(tmp_path: Path) -> None:
-    access = Access(str(tmp_path / "r"), PasswordOrigin(text="x"))
+    access = Access(located(str(tmp_path / "r")), PasswordOrigin(text="x"))
     initialize(access)
     with opened(access) as repository:
         assert len(list(repository.stored(FileKind.LOCK))) == 1
@@ -89,9 +64,9 @@ def test_a_repository_is_locked_while_it_is_open_and_not_longer(tmp_path: Path) 
 
 
 def test_without_a_lock_nothing_can_be_written(tmp_path: Path) -> None:
-    access = Access(str(tmp_path / "r"), PasswordOrigin(text="x"))
+    access = Access(located(str(tmp_path / "r")), PasswordOrigin(text="x"))
     initialize(access)
-    with opened(Access(access.url, access.password, lock=False)) as repository:
+    with opened(Access(access.location, access.password, lock=False)) as repository:
         assert list(repository.stored(FileKind.LOCK)) == []
         with pytest.raises(TargetDenied):
             repository.target.remove("config")
@@ -99,7 +74,7 @@ def test_without_a_lock_nothing_can_be_written(tmp_path: Path) -> None:
 
 def test_a_repository_like_another_shares_its_polynomial(tmp_path: Path) -> None:
     password = PasswordOrigin(text="x")
-    model, copy, other = (Access(str(tmp_path / name), password) for name in ("model", "copy", "other"))
+    model, copy, other = (Access(located(str(tmp_path / name)), password) for name in ("model", "copy", "other"))
     initialize(model, version=1)
     initialize(copy, like=model)
     initialize(other)

@@ -86,7 +86,7 @@ def _chosen(configuration: Configuration, patient: Patient) -> tuple[list[Job], 
 def _of_targets(
     configuration: Configuration, jobs: list[Job], targets: list[TargetName], clock: Clock
 ) -> Iterator[Symptom]:
-    visits: dict[TargetName, Visit] = {name: visited(configuration.target(name)) for name in targets}
+    visits: dict[TargetName, Visit] = {name: visited(configuration, name) for name in targets}
     newest = {f"target {name}": visit.newest for name, visit in visits.items() if visit.newest is not None}
     yield from clock_symptoms(clock.now(), newest)
     for visit in visits.values():

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drorch.app.access import open_target
 from drorch.app.doctor.machine import folder_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
+from drorch.app.opening import Patience, open_target
+from drorch.app.targets import location_of
 from drorch.config.configuration import Configuration
-from drorch.config.places import LocalTargetSpec, TargetSpec
+from drorch.config.places import LocalTargetSpec
 from drorch.errors import DrorchError, RepositoryMissing, WrongPassword
 from drorch.model.job import Job
 from drorch.model.names import TargetName
@@ -30,8 +31,9 @@ class Visit:
     newest: datetime | None = None
 
 
-def visited(spec: TargetSpec) -> Visit:
+def visited(configuration: Configuration, name: str) -> Visit:
     """Look at a target: read its password, open its repository, read its locks. Nothing is written."""
+    spec = configuration.target(name)
     subject = f"target {spec.name}"
     found: list[Symptom] = []
     try:
@@ -40,7 +42,7 @@ def visited(spec: TargetSpec) -> Visit:
         return Visit((of_fault(subject, fault, "Run that command by hand and see."),))
     polynomial = None
     try:
-        with closing(open_target(spec.url)) as target:
+        with closing(open_target(location_of(configuration, name), Patience.NONE)) as target:
             repository = Repository.open(ReadOnlyTarget(target), password)
             polynomial = repository.config.chunker_polynomial
             found.extend(lock_symptoms(spec.name, list(repository.locks.read()), repository.locks.now()))
@@ -88,7 +90,7 @@ def differing_polynomials(configuration: Configuration) -> list[Symptom]:
     """The same for a whole configuration, as far as its repositories can be opened; nothing else is told of them."""
     several = [job for job in configuration.jobs.values() if len(job.targets) > 1]
     names = dict.fromkeys(target for job in several for target in job.targets)
-    visits = {name: visited(configuration.target(name)).polynomial for name in names}
+    visits = {name: visited(configuration, name).polynomial for name in names}
     return list(polynomial_symptoms(several, {name: found for name, found in visits.items() if found is not None}))
 
 

@@ -28,7 +28,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     session = Session.of(context)
     access = session.access(new=True)
-    like = _model(options, access)
+    like = _model(session, options, access)
     made = app_upkeep.initialize(access, version=int(options["repository_version"]), like=like)
     leave_a_deed(session, "init", repository=made.id)
     if session.output.json:
@@ -38,11 +38,12 @@ def command(context: click.Context, /, **options: Any) -> None:
         session.output.note("Keep its password safe: without it, nothing in the repository can be read.")
 
 
-def _model(options: dict[str, Any], access: Access) -> Access | None:
+def _model(session: Session, options: dict[str, Any], access: Access) -> Access | None:
     if options["like"] is None:
         return None
+    location = session.located(options["like"])
     file, by_command = options["like_password_file"], options["like_password_command"]
     if file is None and by_command is None:
-        return Access(options["like"], access.password, lock=False)
+        return Access(location, access.password, lock=False)
     origin = PasswordOrigin(file=Path(file) if file else None, command=by_command)
-    return Access(options["like"], origin, lock=False)
+    return Access(location, origin, lock=False)

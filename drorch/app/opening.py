@@ -1,0 +1,61 @@
+"""From a place to a target that works: the kind's own, tried again, within its limits.
+
+What a remote kind needs is imported when a place of that kind is opened, so that nobody else pays for it.
+"""
+
+import importlib
+from dataclasses import replace
+from enum import Enum
+
+from drorch.app.locations import LocalPlace, Location
+from drorch.clock import Clock, SystemClock
+from drorch.storage.local import LocalTarget
+from drorch.storage.s3.settings import S3Settings
+from drorch.storage.target import Target
+
+_BRIEF_SECONDS = 10.0
+
+
+class Patience(Enum):
+    """How long a target that fails is tried again."""
+
+    NONE = 0
+    """Once, with short waits: for those who look what is there."""
+    BRIEF = 20
+    """For some seconds: until it has answered once, a target may just as well not be there."""
+    LONG = 900
+    """For minutes: what has begun is not given up for a passing fault."""
+
+
+def bare_target(location: Location, clock: Clock, *, hasty: bool = False) -> Target:
+    """The target of a place, with nothing around it; `hasty` ones wait for seconds, not a minute, for an answer.
+
+    Touches nothing. Raises `SecretMissing` where its credentials cannot be read, and `TargetError`.
+    """
+    settings = location.settings
+    if isinstance(settings, LocalPlace):
+        return LocalTarget(settings.path)
+    if hasty:
+        settings = replace(settings, timeout_seconds=_BRIEF_SECONDS)
+    kind = "s3.target" if isinstance(settings, S3Settings) else "sftp.target"
+    module = importlib.import_module(f"drorch.storage.{kind}")
+    made: Target = module.S3Target(settings, clock) if isinstance(settings, S3Settings) else module.SftpTarget(settings)
+    return made
+
+
+def open_target(location: Location, patience: Patience = Patience.LONG) -> Target:
+    """The target of a place as commands use it. Raises as `bare_target` does."""
+    clock = SystemClock()
+    return wrapped(bare_target(location, clock, hasty=patience is Patience.NONE), location, patience, clock)
+
+
+def wrapped(target: Target, location: Location, patience: Patience, clock: Clock) -> Target:
+    """A target of this place, tried again and within its limits."""
+    if location.is_remote and patience is not Patience.NONE:
+        retry = importlib.import_module("drorch.storage.retry")
+        target = retry.RetryingTarget(target, clock, retry.RetryPolicy(deadline=float(patience.value)))
+    if location.limits is not None and location.budget is not None:
+        throttle = importlib.import_module("drorch.storage.throttle")
+        budget = importlib.import_module("drorch.storage.budget").budget_in(location.budget)
+        target = throttle.ThrottledTarget(target, location.limits, budget, clock)
+    return target
