@@ -8,7 +8,7 @@ is called sound or read only where every single thing it needs was found so.
 from dataclasses import dataclass, field
 
 from drorch.actions.progress import NoProgress, Progress
-from drorch.errors import IntegrityError
+from drorch.errors import IntegrityError, ObjectFrozen
 from drorch.ids import PackId, SnapshotId
 from drorch.repository.check.contents import ContentCheck
 from drorch.repository.check.damage import BlobStandings, Damage
@@ -74,7 +74,8 @@ class SnapshotStanding:
 class CheckReport:
     """What a check found: errors first, then hints; and how each snapshot that can be read stands, oldest first.
 
-    `packs` are those the index lists and the target holds; `packs_read` and `bytes_read` those read whole.
+    `packs` are those the index lists and the target holds; `packs_read` and `bytes_read` those read whole;
+    `packs_frozen` were to be read and could not: they are in cold storage.
     """
 
     read_data: ReadData
@@ -82,6 +83,7 @@ class CheckReport:
     snapshots: tuple[SnapshotStanding, ...]
     packs: int
     packs_read: int
+    packs_frozen: int
     bytes_read: int
     trees: int
 
@@ -97,16 +99,19 @@ class CheckReport:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of `IntegrityError` where damage was found."""
-        return IntegrityError.exit_code if self.errors else 0
+        """0, or that of `IntegrityError` where damage was found, or of `ObjectFrozen` where some could not be read."""
+        if self.errors:
+            return IntegrityError.exit_code
+        return ObjectFrozen.exit_code if self.packs_frozen else 0
 
 
 def check(repository: Repository, request: CheckRequest, progress: Progress | None = None) -> CheckReport:
     """Check a repository under a shared lock that the caller holds.
 
-    Damage is in the report; raises `TargetError` where the target fails, for then nothing was proved.
+    Nothing is taken from a cache. Damage is in the report; raises `TargetError` where the target fails, for then
+    nothing was proved.
     """
-    progress = progress or NoProgress()
+    repository, progress = repository.direct(), progress or NoProgress()
     structure = _look_at_structure(repository)
     findings, snapshots, index = structure.findings, structure.listing.snapshots, structure.survey.index
     chosen = choose(request.read_data, structure.stored)
@@ -129,6 +134,7 @@ def check(repository: Repository, request: CheckRequest, progress: Progress | No
         snapshots=_standings(snapshots, trees.graph, request.read_data),
         packs=len(structure.stored),
         packs_read=len(contents.read),
+        packs_frozen=contents.frozen,
         bytes_read=contents.bytes_read,
         trees=len(trees.graph),
     )

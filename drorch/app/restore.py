@@ -13,6 +13,8 @@ from drorch.actions.restore.request import RestoreRequest
 from drorch.actions.snapshots import EVERY, Reference, SnapshotFilter
 from drorch.app.access import Access, opened
 from drorch.errors import Problem
+from drorch.ids import PackId
+from drorch.repository.cold import frozen_packs
 from drorch.repository.repository import NamedSnapshot, Repository
 from drorch.sources.files.destination import Destination
 from drorch.sources.files.placement import DestinationPolicy
@@ -38,6 +40,10 @@ class PlannedRestore:
     problems: tuple[Problem, ...]
     repository: Repository
     spec: RestoreSpec
+
+    def frozen_packs(self) -> tuple[PackId, ...]:
+        """The packs of the plan that must be thawed before they can be fetched. Raises `TargetError`."""
+        return frozen_packs(self.repository.target, [pack.pack for pack in self.plan.fetch.packs])
 
     def execute(self, progress: Progress, *, verify: bool) -> RestoreResult:
         """Do what the plan says. Raises `RestoreError`, `TargetError` and `IntegrityError`."""

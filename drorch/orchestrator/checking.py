@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from drorch.actions.check import CheckReport, Finding, FindingKind, ReadAll, SnapshotStanding
+from drorch.actions.check import CheckReport, Finding, FindingKind, ReadAll, Severity, SnapshotStanding
 from drorch.catalog.record import Record
 from drorch.clock import Clock
 from drorch.errors import IntegrityError, Problem
@@ -69,18 +69,19 @@ class Checker:
         return replace(
             run,
             ended=self._clock.now(),
-            outcome=RunOutcome.FAILED if report.errors else RunOutcome.OK,
+            outcome=_outcome(report),
             counters={
                 "errors": len(report.errors),
                 "hints": len(report.hints),
                 "packs": report.packs,
                 "packs_read": report.packs_read,
+                "packs_frozen": report.packs_frozen,
                 READ: report.bytes_read,
                 "snapshots": len(report.snapshots),
                 "snapshots_sound": sum(one.sound for one in report.snapshots),
                 "snapshots_read": sum(one.read for one in report.snapshots),
             },
-            problems=told([Problem(fault.subject, fault.message) for fault in report.errors]),
+            problems=told([Problem(fault.subject, fault.message) for fault in report.findings if _is_told(fault)]),
         )
 
     def _answer_for(self, target: str, report: CheckReport, run: Run) -> None:
@@ -88,7 +89,8 @@ class Checker:
         structure = [fault for fault in report.errors if fault.kind not in _FOUND_BY_READING]
         data = [fault for fault in report.errors if fault.kind in _FOUND_BY_READING]
         self._settle(target, target, structure, run, looked=True)
-        self._settle(target, f"{target}:data", data, run, looked=isinstance(report.read_data, ReadAll))
+        read_all = isinstance(report.read_data, ReadAll) and not report.packs_frozen
+        self._settle(target, f"{target}:data", data, run, looked=read_all)
 
     def _settle(self, target: str, subject: str, faults: list[Finding], run: Run, *, looked: bool) -> None:
         if faults:
@@ -96,6 +98,17 @@ class Checker:
             self._books.open_finding(OpenKind.DAMAGE, subject, f"{target}: {faults[0].message}{more}", run.id)
         elif looked:
             self._books.close_findings([OpenKind.DAMAGE], subject, "a later check found it sound")
+
+
+def _is_told(fault: Finding) -> bool:
+    return fault.severity is Severity.ERROR or fault.kind is FindingKind.PACKS_FROZEN
+
+
+def _outcome(report: CheckReport) -> RunOutcome:
+    """Incomplete where packs in cold storage could not be read: that is neither damage nor proof."""
+    if report.errors:
+        return RunOutcome.FAILED
+    return RunOutcome.INCOMPLETE if report.packs_frozen else RunOutcome.OK
 
 
 def proofs_of(target: str, report: CheckReport, at: datetime) -> Iterator[Proof]:

@@ -24,10 +24,15 @@ class TargetProperties:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing: its key and its size in bytes."""
+    """One object of a listing: its key and its size in bytes.
+
+    A `frozen` one is in a storage class from which it must be thawed before it can be read. A listing goes by the
+    class alone; `stat` knows whether it has been thawed for a while.
+    """
 
     key: str
     size: int
+    frozen: bool = False
 
 
 class Target(Protocol):

@@ -21,7 +21,7 @@ from drorch.actions.check import (
     check,
 )
 from drorch.actions.progress import Counters
-from drorch.errors import TargetUnavailable
+from drorch.errors import ObjectFrozen, TargetUnavailable
 from drorch.ids import SnapshotId
 from drorch.repository.layout import FileKind, key_of
 from drorch.repository.pack import BlobType, PackedBlob
@@ -233,6 +233,19 @@ def test_a_pack_that_the_target_does_not_give_is_named() -> None:
     repository = Repository(target, opened.master, opened.config, opened.clock)
     finding = only(check(repository, CheckRequest(ReadAll())), FindingKind.PACK_UNREADABLE)
     assert needs(finding) == {sound.young: {"/c"}}
+
+
+def test_a_pack_in_cold_storage_is_neither_damaged_nor_read() -> None:
+    sound = Sound()
+    opened = sound.made.reopened()
+    frozen = Fault("load", prefix=sound.other.key, times=9, error=ObjectFrozen)
+    repository = Repository(FaultyTarget(opened.target, [frozen]), opened.master, opened.config, opened.clock)
+    report = check(repository, CheckRequest(ReadAll()))
+    finding = only(report, FindingKind.PACKS_FROZEN)
+    assert (finding.severity, needs(finding)) == (Severity.HINT, {})
+    assert "thaw" in finding.message
+    assert (report.packs_read, report.packs_frozen, report.exit_code) == (2, 1, ObjectFrozen.exit_code)
+    assert standings(report) == {sound.old: (True, True), sound.young: (True, False)}
 
 
 def test_a_target_that_does_not_answer_proves_nothing() -> None:

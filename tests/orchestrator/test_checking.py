@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from drorch.actions import check as checking
-from drorch.actions.check import CheckRequest, ReadAll, ReadBucket, ReadData, ReadNothing
+from drorch.actions.check import CheckReport, CheckRequest, ReadAll, ReadBucket, ReadData, ReadNothing
 from drorch.actions.progress import NoProgress
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
-from drorch.errors import TargetUnavailable, WrongPassword
+from drorch.errors import ObjectFrozen, TargetUnavailable, WrongPassword
 from drorch.model.finding import FindingKind
 from drorch.model.hold import Lineage
 from drorch.model.proof import Proof, ProofLevel, Scope
@@ -219,6 +219,29 @@ def test_a_check_that_could_not_be_made_proves_nothing_and_is_written_down(stage
         newest = stage.catalog.queries.runs()[0]
         assert (newest.outcome, len(newest.problems)) == (RunOutcome.FAILED, 1)
     assert _without_listings(stage.catalog.queries.proofs("onsite")) == _without_listings(proofs)
+    assert stage.findings() == []
+
+
+def test_data_in_cold_storage_proves_nothing_and_is_said_to_be_unread(stage: Stage) -> None:
+    def run(pack: str) -> RunOutcome | str:
+        frozen = [Fault("load", prefix=pack, times=9, error=ObjectFrozen)]
+
+        @contextmanager
+        def door() -> Iterator[Repository]:
+            yield Repository.open(FaultyTarget(stage.target, frozen), "x", stage.clock)
+
+        def work(repository: Repository) -> CheckReport:
+            return checking.check(repository, CheckRequest(ReadAll()))
+
+        try:
+            done = Checker(stage.books, stage.clock).check(ERRAND, door, work)
+        except ObjectFrozen:
+            return "trees could not be read"
+        assert "cold storage" in done.run.problems[0].message
+        return done.run.outcome
+
+    assert {run(pack) for pack in stage.packs()} == {RunOutcome.INCOMPLETE, "trees could not be read"}
+    assert L2 not in stage.proven()
     assert stage.findings() == []
 
 

@@ -117,6 +117,7 @@ def _sum_up(output: Output, report: CheckReport) -> None:
                 "suggest_prune": bool(kinds & _PRUNABLE),
                 "packs": report.packs,
                 "packs_read": report.packs_read,
+                "packs_frozen": report.packs_frozen,
                 "bytes_read": report.bytes_read,
                 "snapshots": [
                     {"id": one.snapshot.hex(), "sound": one.sound, "read": one.read} for one in report.snapshots
@@ -130,4 +131,12 @@ def _sum_up(output: Output, report: CheckReport) -> None:
         f"{counted(len(report.snapshots), 'snapshot')}: {sound} sound, {read} read in full; "
         f"{report.packs_read} of {report.packs} packs read, {format_size(report.bytes_read)}"
     )
-    output.line(f"{counted(len(report.errors), 'error')} found" if report.errors else "no errors were found")
+    output.line(_verdict(report))
+
+
+def _verdict(report: CheckReport) -> str:
+    if report.errors:
+        return f"{counted(len(report.errors), 'error')} found"
+    if report.packs_frozen:
+        return f"the check could not run to its end: {counted(report.packs_frozen, 'pack')} in cold storage"
+    return "no errors were found"

@@ -123,6 +123,7 @@ def _show_plan(session: Session, planned: PlannedRestore) -> None:
             _show(output, "fetch pack", pack.pack.hex())
     written = sum(file.offsets[number + 1] - file.offsets[number] for file in plan.files for number in file.wanted)
     fetching = Fetching(plan.fetch.bytes_to_fetch, plan.fetch.requests, len(plan.fetch.packs))
+    frozen = len(planned.frozen_packs())
     place = place_of(session)
     terms = proving().terms(place, SystemClock()) if place else None
     if output.json:
@@ -137,6 +138,7 @@ def _show_plan(session: Session, planned: PlannedRestore) -> None:
                 "files_deleted": len(plan.extras),
                 "snapshot_id": planned.named.id.hex(),
                 **fetching_record(fetching, terms),
+                "packs_frozen": frozen,
             }
         )
         return
@@ -145,6 +147,10 @@ def _show_plan(session: Session, planned: PlannedRestore) -> None:
         f"of which {format_size(written)} are written; {plan.skipped} left alone, {len(plan.extras)} deleted"
     )
     output.line(fetching_text(fetching, terms))
+    if frozen:
+        output.line(
+            f"{frozen} of these packs are in cold storage: thaw them before, which takes minutes to hours and costs"
+        )
 
 
 def _show(output: Output, action: str, path: str) -> None:

@@ -16,13 +16,18 @@ from drorch.repository.repository import Repository
 
 @dataclass(slots=True)
 class ContentCheck:
-    """Reads packs; `read` holds those that were read from end to end, whatever was found."""
+    """Reads packs; `read` holds those that were read from end to end, whatever was found.
+
+    `frozen` counts those in cold storage: about their data nothing is known.
+    """
 
     repository: Repository
     findings: FindingList
     damage: Damage
     read: set[PackId] = field(default_factory=set)
     bytes_read: int = 0
+    frozen: int = 0
+    _thawing: str = ""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, survey: IndexSurvey, sizes: dict[PackId, int], done: Callable[[int], None]) -> None:
@@ -33,7 +38,7 @@ class ContentCheck:
             reading = read_pack(self.repository, pack, sizes[pack], blobs)
             with self._guard:
                 self._judge(pack, blobs, reading)
-                if not reading.unreadable:
+                if reading.complete:
                     self.read.add(pack)
                     self.bytes_read += sizes[pack]
                 if survey.packs[pack].gapped:
@@ -44,10 +49,16 @@ class ContentCheck:
         if sizes:
             workers = self.repository.target.properties.connections
             work_through(survey.index.by_pack(sizes.__contains__), work, workers)
+        if self.frozen:
+            message = f"{self.frozen} packs are in cold storage and were not read; to thaw one: {self._thawing}"
+            self.findings.add(FindingKind.PACKS_FROZEN, "", message)
 
     def _judge(self, pack: PackId, blobs: Sequence[PackedBlob], reading: PackReading) -> None:
         name = f"pack {pack.hex()[:16]}"
-        if reading.unreadable:
+        if reading.frozen:
+            self.frozen += 1
+            self._thawing = reading.frozen
+        elif reading.unreadable:
             message = f"{name} cannot be read: {reading.unreadable}"
             self.damage.add_pack(pack, self.findings.add(FindingKind.PACK_UNREADABLE, pack.hex(), message))
         elif not reading.good:

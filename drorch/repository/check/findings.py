@@ -38,6 +38,7 @@ class FindingKind(StrEnum):
     PACK_GAP = "pack-gap"
     PACK_UNREADABLE = "pack-unreadable"
     PACK_DAMAGED = "pack-damaged"
+    PACKS_FROZEN = "packs-frozen"
     BLOB_NOT_INDEXED = "blob-not-indexed"
     BLOB_WRONG_TYPE = "blob-wrong-type"
     TREE_UNREADABLE = "tree-unreadable"
@@ -64,6 +65,7 @@ class FindingKind(StrEnum):
 
 _HINTS = frozenset(
     {
+        FindingKind.PACKS_FROZEN,
         FindingKind.PACK_IN_SEVERAL_INDEXES,
         FindingKind.PACK_MIXED,
         FindingKind.PACK_ORPHANED,

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from drorch.errors import IntegrityError, ObjectMissing, TargetError
+from drorch.errors import IntegrityError, ObjectFrozen, ObjectMissing, TargetError
 from drorch.ids import BlobId, PackId
 from drorch.repository.crypto import OVERHEAD
 from drorch.repository.layout import CONFIG_KEY, FileKind, key_of
@@ -19,15 +19,24 @@ _TRAILER = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class PackReading:
-    """What reading a pack showed. `unreadable` is why the target would not give it, or ""."""
+    """What reading a pack showed. `unreadable` is why the target would not give it, or "".
+
+    A `frozen` pack could not be read either, and nothing is wrong with it: how it is thawed.
+    """
 
     faults: tuple[str, ...] = ()
     damaged: tuple[BlobId, ...] = ()
     unreadable: str = ""
+    frozen: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was read from end to end, whatever was found."""
+        return not (self.unreadable or self.frozen)
 
     @property
     def good(self) -> bool:
-        """Whether all is as it should be."""
+        """Whether all is as it should be, as far as it could be read."""
         return not (self.faults or self.damaged or self.unreadable)
 
 
@@ -51,6 +60,8 @@ def read_pack(repository: Repository, pack: PackId, size: int, listed: Sequence[
         return first if first.good else _read(repository, pack, size, listed)
     except ObjectMissing:
         return PackReading(unreadable="it has vanished")
+    except ObjectFrozen as fault:
+        return PackReading(frozen=fault.hint or "thaw it")
     except TargetError as fault:
         repository.target.stat(CONFIG_KEY)
         return PackReading(unreadable=fault.message)
