@@ -43,7 +43,7 @@ class LocalTarget:
 
         What exists stays as it is. Raises `TargetError`.
         """
-        with self._translated("its folders cannot be created"):
+        with self.translated("its folders cannot be created"):
             shared = self._is_shared()
             missing = [self.root, *self.root.parents]
             for folder in reversed([path for path in missing if not path.exists()]):
@@ -59,7 +59,7 @@ class LocalTarget:
         check_key(key)
         path = self.root / key
         temporary = path.with_name(f"{path.name}-tmp-{secrets.randbelow(10**12)}")
-        with self._translated(f"{key} cannot be saved"):
+        with self.translated(f"{key} cannot be saved"):
             descriptor = self._create_file(key, temporary)
             try:
                 try:
@@ -79,7 +79,7 @@ class LocalTarget:
         """See `Target`. A short file may also be one that rustic, which writes in place, has not finished."""
         check_key(key)
         check_range(offset, length)
-        with self._translated(f"{key} cannot be read", absent=key):
+        with self.translated(f"{key} cannot be read", absent=key):
             descriptor = os.open(self.root / key, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 size = self._size_of(key, os.fstat(descriptor))
@@ -96,7 +96,7 @@ class LocalTarget:
     def stat(self, key: str) -> StoredObject:
         """See `Target`."""
         check_key(key)
-        with self._translated(f"{key} cannot be looked at", absent=key):
+        with self.translated(f"{key} cannot be looked at", absent=key):
             return StoredObject(key, self._size_of(key, (self.root / key).stat()))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -107,7 +107,7 @@ class LocalTarget:
     def remove(self, key: str) -> None:
         """See `Target`. A file that is read-only is removed all the same: the folder's rights decide."""
         check_key(key)
-        with self._translated(f"{key} cannot be removed"), contextlib.suppress(*_ABSENT):
+        with self.translated(f"{key} cannot be removed"), contextlib.suppress(*_ABSENT):
             (self.root / key).unlink()
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class LocalTarget:
         """
         limit = now.timestamp() - older_than_seconds
         count = 0
-        with self._translated("abandoned temporary files cannot be removed"):
+        with self.translated("abandoned temporary files cannot be removed"):
             for folder in [self.root, *(self.root / name for name in FOLDERS), *_fan_out_folders(self.root)]:
                 for entry in _scan(folder):
                     if not is_unfinished(entry.name):
@@ -133,7 +133,7 @@ class LocalTarget:
         return count
 
     def _walk(self, prefix: str) -> Iterator[StoredObject]:
-        with self._translated(f"{prefix} cannot be listed"):
+        with self.translated(f"{prefix} cannot be listed"):
             folders = _fan_out_folders(self.root) if prefix == "data" else [self.root / prefix]
             for folder in folders:
                 start = f"data/{folder.name}/" if prefix == "data" else f"{prefix}/"
@@ -174,8 +174,8 @@ class LocalTarget:
         return status.st_size
 
     @contextlib.contextmanager
-    def _translated(self, consequence: str, *, absent: str | None = None) -> Iterator[None]:
-        """Foreign errors become drorch's; `absent` is the key that a missing file means."""
+    def translated(self, consequence: str, *, absent: str | None = None) -> Iterator[None]:
+        """Operating system errors in the block become `TargetError`s; `absent` is the key that a missing file means."""
         try:
             yield
         except OSError as fault:

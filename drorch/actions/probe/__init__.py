@@ -1,0 +1,1 @@
+"""What a target keeps of the contract, found out by doing it in a scratch place on the target itself."""
