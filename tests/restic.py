@@ -49,7 +49,7 @@ each_restic = pytest.mark.parametrize("which", list(Restic))
 
 def restic(
     which: Restic,
-    repository: Path,
+    repository: Path | str,
     *arguments: str | Path,
     status: int | None = 0,
     stdin: bytes = b"",
@@ -57,7 +57,7 @@ def restic(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run restic on a repository and wait. Fails the test unless it exits with `status` (None: any will do)."""
+    """Run restic on a repository (a folder or URL) and wait. Fails the test unless it exits with `status` (None: any)."""
     done = subprocess.run(
         _command(which, repository, arguments),
         input=stdin,
@@ -73,14 +73,19 @@ def restic(
     return done
 
 
-def restic_json(which: Restic, repository: Path, *arguments: str | Path) -> Any:
+def restic_json(
+    which: Restic,
+    repository: Path | str,
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+) -> Any:
     """What a restic command that prints one JSON document says with --json."""
-    return json.loads(restic(which, repository, *arguments, "--json").stdout)
+    return json.loads(restic(which, repository, *arguments, "--json", environment=environment).stdout)
 
 
 def start_restic(
     which: Restic,
-    repository: Path,
+    repository: Path | str,
     *arguments: str | Path,
     password: str = PASSWORD,
     environment: Mapping[str, str] | None = None,
@@ -95,7 +100,7 @@ def start_restic(
     )
 
 
-def _command(which: Restic, repository: Path, arguments: tuple[str | Path, ...]) -> list[str]:
+def _command(which: Restic, repository: Path | str, arguments: tuple[str | Path, ...]) -> list[str]:
     return [which.path, "--repo", str(repository), "--no-cache", *map(str, arguments)]
 
 

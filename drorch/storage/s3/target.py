@@ -35,6 +35,7 @@ _DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes that must be thawed. GLACIER_IR is read like any other."""
 
+_NO_LOCK = frozenset({"InvalidRequest", "ObjectLockConfigurationNotFoundError"})
 _NO_BATCHES = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 
 
@@ -83,14 +84,19 @@ class S3Target:
         if asked is not None:
             options |= {"ObjectLockMode": asked.mode, "ObjectLockRetainUntilDate": asked.until}
         with self._faults.translated(f"{key} cannot be saved"), memoryview(data).cast("B") as content:
-            answer = self._client.put_object(
-                Bucket=self._place.bucket,
-                Key=self._place.name_of(key),
-                Body=body_of(content),  # type: ignore[arg-type]  # whatever has `read` and `seek` will do
-                ContentLength=len(content),
-                ContentMD5=content_md5(content),
-                **options,
-            )
+            try:
+                answer = self._client.put_object(
+                    Bucket=self._place.bucket,
+                    Key=self._place.name_of(key),
+                    Body=body_of(content),  # type: ignore[arg-type]  # whatever has `read` and `seek` will do
+                    ContentLength=len(content),
+                    ContentMD5=content_md5(content),
+                    **options,
+                )
+            except ClientError as fault:
+                if asked is not None and code_of(fault) in _NO_LOCK:
+                    raise self._faults.no_lock(fault, f"{key} cannot be saved") from fault
+                raise
         if asked is not None and self._locking is not None:
             with self._faults.translated(f"whether {key} is protected cannot be seen"):
                 self._locking.confirm(key, asked, answer)

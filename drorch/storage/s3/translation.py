@@ -134,6 +134,12 @@ class Translator:
             hint="try again; if it stays so, check endpoint: the service's address is not that of its web page",
         )
 
+    def no_lock(self, fault: ClientError, consequence: str) -> TargetDenied:
+        """The fault of a request for protection that was refused as a whole."""
+        reason = f"the service refuses object lock in bucket {self.place.bucket} ({code_of(fault)}){_quote(fault)}"
+        hint = "object lock is switched on when a bucket is made: use such a bucket, or leave out object_lock"
+        return TargetDenied(self._message(consequence, reason), hint=hint)
+
     def _denied(self, fault: ClientError, consequence: str) -> TargetDenied:
         code = code_of(fault)
         if code == "InvalidAccessKeyId":
@@ -149,9 +155,6 @@ class Translator:
             region = fault.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
             reason = f"the bucket is in another region{f': {region}' if region else _quote(fault)}"
             hint = f'set region = "{region or "..."}" for the target'
-        elif "object lock" in _words(fault).lower() or code == "ObjectLockConfigurationNotFoundError":
-            reason = f"bucket {self.place.bucket} has no object lock"
-            hint = "object lock is switched on when a bucket is made: use such a bucket, or leave out object_lock"
         elif code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled"):
             right = _RIGHTS.get(fault.operation_name, "s3:GetObject")
             reason = f"the service refuses {fault.operation_name} ({code})"
