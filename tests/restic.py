@@ -57,7 +57,7 @@ def restic(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run restic on a repository (a folder or URL) and wait. Fails the test unless it exits with `status` (None: any)."""
+    """Run restic on a repository (folder or URL) and wait. Fails the test unless it exits with `status` (None: any)."""
     done = subprocess.run(
         _command(which, repository, arguments),
         input=stdin,
