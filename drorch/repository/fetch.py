@@ -219,16 +219,17 @@ class _Reading(Generic[Opened]):
     def _load(self, part: ByteRange) -> tuple[bytes, IntegrityError]:
         """The bytes of a range, or as many of them as the pack has; then the fault says why there are no more."""
         key, name = key_of(FileKind.PACK, part.pack), part.pack.hex()[:16]
+        target = self._repository.holder_of(part.blobs)
         truncated = IntegrityError(f"pack {name} is truncated")
         try:
-            return self._repository.target.load(key, part.offset, part.length), truncated
+            return target.load(key, part.offset, part.length), truncated
         except ObjectMissing:
             return b"", IntegrityError(f"pack {name} is missing")
         except TargetError:
             there = self._size_of(key) - part.offset
             if there >= part.length:
                 raise
-            return self._repository.target.load(key, part.offset, there) if there > 0 else b"", truncated
+            return target.load(key, part.offset, there) if there > 0 else b"", truncated
 
     def _size_of(self, key: str) -> int:
         try:

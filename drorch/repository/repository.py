@@ -6,7 +6,7 @@ docs/FORMAT.md, "Ordering".
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,16 +81,23 @@ def initialize(
 
 
 class Repository:
-    """An opened repository. Safe to read from several threads."""
+    """An opened repository. Safe to read from several threads.
 
-    def __init__(self, target: Target, master: BoxKey, config: RepositoryConfig, clock: Clock) -> None:
+    `metadata` is where indexes, snapshots and packs of trees are read and saved: the target itself, or a view of it
+    that remembers (docs/adr/0009-metadata-is-read-through-a-cache.md). Everything else is the target's own.
+    """
+
+    def __init__(
+        self, target: Target, master: BoxKey, config: RepositoryConfig, clock: Clock, metadata: Target | None = None
+    ) -> None:
         self.target = target
+        self.metadata = target if metadata is None else metadata
         self.master = master
         self.config = config
         self.clock = clock
         self.box = Box(master)
-        self.files = SealedFiles(target, self.box, config.version)
-        self.locks = LockFolder(target, self.files, clock)
+        self.files = SealedFiles(self.metadata, self.box, config.version)
+        self.locks = LockFolder(target, SealedFiles(target, self.box, config.version), clock)
         self._index: Index | None = None
 
     @staticmethod
@@ -102,13 +109,25 @@ class Repository:
         unlocked = unlock(target, password)
         return Repository(target, unlocked.master, unlocked.config, clock or SystemClock())
 
+    def with_metadata(self, metadata: Target) -> "Repository":
+        """The same repository, not yet read, with its metadata read and saved through a view of the same target."""
+        return Repository(self.target, self.master, self.config, self.clock, metadata)
+
+    def direct(self) -> "Repository":
+        """This repository with everything read from the target itself: for whatever proves anything."""
+        return self if self.metadata is self.target else self.with_metadata(self.target)
+
+    def holder_of(self, blobs: Iterable[PackedBlob]) -> Target:
+        """Where blobs of one pack are read, and the pack is saved: trees are metadata, data is not."""
+        return self.metadata if all(blob.type is BlobType.TREE for blob in blobs) else self.target
+
     def shared_lock(self, retry_for: timedelta = NO_WAIT) -> Lock:
         """A lock that keeps others from removing while we read or write. A context manager."""
         return Lock(self.locks, exclusive=False, retry_for=retry_for, clock=self.clock)
 
     def list_snapshots(self) -> SnapshotListing:
         """Every snapshot of the repository. One that is damaged is a fault of the listing, and hides no other."""
-        ids = [SnapshotId(storage_id) for storage_id, _ in stored_ids(self.target, FileKind.SNAPSHOT)]
+        ids = [SnapshotId(storage_id) for storage_id, _ in stored_ids(self.metadata, FileKind.SNAPSHOT)]
         found: list[NamedSnapshot] = []
         faults: list[tuple[SnapshotId, IntegrityError]] = []
         with ThreadPoolExecutor(self.target.properties.connections) as pool:
@@ -138,7 +157,7 @@ class Repository:
 
     def find_snapshot_id(self, prefix: str) -> SnapshotId:
         """The snapshot whose id starts with these hex digits. Raises `UsageError` where none or several do."""
-        ids = [storage_id for storage_id, _ in stored_ids(self.target, FileKind.SNAPSHOT)]
+        ids = [storage_id for storage_id, _ in stored_ids(self.metadata, FileKind.SNAPSHOT)]
         matching = [storage_id for storage_id in ids if storage_id.hex().startswith(prefix.lower())]
         if len(matching) != 1:
             what = "is the beginning of several snapshots' ids" if matching else "is no snapshot of this repository"
@@ -154,7 +173,7 @@ class Repository:
 
     def _load_index(self) -> Index:
         index = Index()
-        ids = [storage_id for storage_id, _ in stored_ids(self.target, FileKind.INDEX)]
+        ids = [storage_id for storage_id, _ in stored_ids(self.metadata, FileKind.INDEX)]
         documents = load_ahead(self._load_index_file, ids, self.target.properties.connections)
         index.take_in(document for document in documents if document is not None)
         return index
@@ -193,7 +212,7 @@ class Repository:
         blob = location.blob
         key = key_of(FileKind.PACK, location.pack)
         try:
-            return self.target.load(key, blob.offset, blob.length)
+            return self.holder_of((blob,)).load(key, blob.offset, blob.length)
         except ObjectMissing as fault:
             raise IntegrityError(f"pack {location.pack.hex()[:16]} is missing") from fault
         except TargetError as fault:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from drorch.repository.layout import FileKind, key_of
 from drorch.repository.pack import FinishedPack
-from drorch.storage.target import Target
+from drorch.repository.repository import Repository
 
 
 class PackUploader:
@@ -17,10 +17,10 @@ class PackUploader:
     After a failure nothing more is uploaded; `accept` and `drain` raise it.
     """
 
-    def __init__(self, target: Target, stored: Callable[[FinishedPack], None]) -> None:
-        self._target = target
+    def __init__(self, repository: Repository, stored: Callable[[FinishedPack], None]) -> None:
+        self._repository = repository
         self._stored = stored
-        connections = target.properties.connections
+        connections = repository.target.properties.connections
         self._pool = ThreadPoolExecutor(connections, thread_name_prefix="uploader")
         self._slots = threading.BoundedSemaphore(connections + 1)
         self._failure: BaseException | None = None
@@ -50,7 +50,7 @@ class PackUploader:
 
     def _save(self, pack: FinishedPack) -> None:
         with mmap.mmap(pack.descriptor, pack.size, prot=mmap.PROT_READ) as content, memoryview(content) as view:
-            self._target.save(key_of(FileKind.PACK, pack.id), view)
+            self._repository.holder_of(pack.blobs).save(key_of(FileKind.PACK, pack.id), view)
 
     def drain(self) -> None:
         """Wait until everything accepted is durable. Raises what an upload failed with."""

@@ -74,7 +74,7 @@ class Writer:
         self._unindexed: list[tuple[PackId, tuple[PackedBlob, ...]]] = []
         self._unindexed_since = 0.0
         self._stored = Stored()
-        self._uploader = PackUploader(repository.target, self._take_in)
+        self._uploader = PackUploader(repository, self._take_in)
         self._trees = self.sealing.packer(BlobType.TREE, self.accept)
 
     def __enter__(self) -> "Writer":
