@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drorch.clock import SystemClock
 from drorch.errors import DrorchError
-from drorch.process import describe_status
+from drorch.process.commands import describe_status
 
 _INTERVAL_SECONDS = 0.05
 _SHOWN_BYTES = 2000

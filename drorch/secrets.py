@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.errors import SecretMissing
-from drorch.process import output_of
+from drorch.process.commands import output_of
 
 COMMAND_SECONDS = 60.0
 """How long a command may take to print a secret."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drorch.errors import DrorchError, SecretMissing
-from drorch.process import ChildFailed
+from drorch.process.commands import ChildFailed
 from drorch.secrets import (
     CommandSecret,
     CredentialSecret,

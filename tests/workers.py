@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from drorch.process import Channel
+from drorch.process.workers import Channel
 
 
 def echo(channel: Channel) -> None:

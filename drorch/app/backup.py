@@ -15,7 +15,8 @@ from drorch.actions import snapshots as choosing
 from drorch.actions.backup import BackupRequest, BackupResult, Label
 from drorch.actions.preview import Preview
 from drorch.actions.progress import Progress
-from drorch.app.access import Access, opened, remove_abandoned
+from drorch.app.access import Access
+from drorch.app.door import opened, remove_abandoned
 from drorch.clock import Clock
 from drorch.errors import Problem, SourceSuspicious, UsageError
 from drorch.repository.compression import Compression

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from drorch.app import configuration as configurations
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
+from drorch.app.door import opened
 from drorch.app.rebuild import Doors, Rebuilt, carry_out, doors_of
 from drorch.app.targets import location_of
 from drorch.catalog.open import CatalogPlace

@@ -10,9 +10,9 @@ from pathlib import Path
 from drorch import __version__
 from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
-from drorch.app.access import opened
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.app.books import kept_books
+from drorch.app.door import opened
 from drorch.app.state import complaint_about, run_state
 from drorch.app.targets import access_of
 from drorch.clock import Clock

@@ -15,9 +15,10 @@ from drorch.actions.check import CheckReport, CheckRequest
 from drorch.actions.progress import Progress
 from drorch.actions.restore.execution import RestoreResult
 from drorch.actions.snapshots import EVERY, SnapshotFilter
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
 from drorch.app.books import kept_books
 from drorch.app.configuration import load
+from drorch.app.door import opened
 from drorch.app.restore import PlannedRestore
 from drorch.catalog.queries import RunQuery
 from drorch.clock import Clock

@@ -11,7 +11,8 @@ from drorch.actions import snapshots as choosing
 from drorch.actions.difference import Change, Comparison
 from drorch.actions.listing import Visit
 from drorch.actions.snapshots import EVERY, Reference, SnapshotFilter
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
+from drorch.app.door import opened
 from drorch.errors import UsageError
 from drorch.ids import TreeId
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing

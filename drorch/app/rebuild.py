@@ -5,8 +5,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
 from drorch.app.books import place_of, upgrade
+from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.clock import Clock

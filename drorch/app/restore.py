@@ -11,7 +11,8 @@ from drorch.actions.restore.execution import Executor, RestoreResult
 from drorch.actions.restore.plan import RestorePlan, plan_restore
 from drorch.actions.restore.request import RestoreRequest
 from drorch.actions.snapshots import EVERY, Reference, SnapshotFilter
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
+from drorch.app.door import opened
 from drorch.errors import Problem
 from drorch.ids import PackId
 from drorch.repository.cold import frozen_packs

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from drorch import __version__
-from drorch.app.access import opened
 from drorch.app.books import place_of
+from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration

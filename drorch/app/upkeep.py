@@ -8,7 +8,8 @@ from drorch.actions import unlock as unlocking
 from drorch.actions.check import CheckReport, CheckRequest
 from drorch.actions.progress import Progress
 from drorch.actions.unlock import UnlockResult
-from drorch.app.access import Access, opened
+from drorch.app.access import Access
+from drorch.app.door import opened
 from drorch.app.opening import Patience, open_target
 from drorch.repository import repository as engine
 

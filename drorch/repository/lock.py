@@ -17,7 +17,7 @@ from typing import Any
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError, IntegrityError, ObjectMissing, RepositoryLocked, TargetDenied
-from drorch.process import ProcessIdentity, is_gone, own_identity
+from drorch.process.identity import ProcessIdentity, is_gone, own_identity
 from drorch.repository import timestamps
 from drorch.repository.gojson import encode
 from drorch.repository.keys import user_name

@@ -12,7 +12,7 @@ from typing import IO, ClassVar
 
 from drorch.clock import Clock
 from drorch.errors import DumpFailed, SourceUnavailable, UsageError
-from drorch.process import ChildFailed, StreamingChild, streaming
+from drorch.process.commands import ChildFailed, StreamingChild, streaming
 from drorch.sources.files.metadata import FileDetails, group_name, user_name
 
 # How long a command may go on after it has closed its output: it may have sessions to end, never data to write.

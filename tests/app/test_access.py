@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from drorch.app.access import Access, PasswordOrigin, opened
+from drorch.app.access import Access, PasswordOrigin
+from drorch.app.door import opened
 from drorch.app.locations import located
 from drorch.app.upkeep import initialize
 from drorch.errors import RepositoryError, SecretMissing, TargetDenied, UsageError
-from drorch.process import ChildFailed
+from drorch.process.commands import ChildFailed
 from drorch.repository.layout import FileKind
 
 

@@ -64,9 +64,9 @@ VIOLATIONS = [
     ("The catalog is opened above the actions", "cli/room.py", "import drorch.catalog.queries"),
     ("What happened is written by the orchestrator", "reporting/room.py", "import drorch.catalog.ledger"),
     ("What was told is written by reporting", "orchestrator/room.py", "import drorch.catalog.outbox"),
-    ("Only process.py starts children", "storage/room.py", "import subprocess"),
-    ("Only process.py starts children", "repository/room.py", "from multiprocessing import Process"),
-    ("Only process.py starts children", "cli/room.py", "import multiprocessing.shared_memory"),
+    ("Only process starts children", "storage/room.py", "import subprocess"),
+    ("Only process starts children", "repository/room.py", "from multiprocessing import Process"),
+    ("Only process starts children", "cli/room.py", "import multiprocessing.shared_memory"),
     ("No cycles anywhere", "actions/room.py", "from drorch.actions import second"),
 ]
 
@@ -142,6 +142,6 @@ def test_a_library_is_foreign_everywhere_but_at_home(library: str) -> None:
 
 
 def test_children_are_started_nowhere_but_in_process() -> None:
-    contract = next(one for one in contracts() if one["name"] == "Only process.py starts children")
+    contract = next(one for one in contracts() if one["name"] == "Only process starts children")
     everywhere = {f"drorch.{name}" for floor in floors() for name in floor}
     assert set(contract["source_modules"]) == everywhere - {"drorch.process"}

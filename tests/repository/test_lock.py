@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from drorch.errors import RepositoryLocked, TargetUnavailable
-from drorch.process import ProcessIdentity, own_identity
+from drorch.process.identity import ProcessIdentity, own_identity
 from drorch.repository.layout import FileKind, key_of, stored_ids
 from drorch.repository.lock import EXPIRY_SECONDS, STALE_SECONDS, Lock
 from drorch.repository.repository import Repository

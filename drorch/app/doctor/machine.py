@@ -13,7 +13,7 @@ from shutil import which
 
 from drorch.app.doctor.symptom import Symptom, error, warning
 from drorch.errors import DrorchError
-from drorch.process import output_of
+from drorch.process.commands import output_of
 from drorch.units import GIB, MIB, duration_text, format_size
 
 EARLIEST_YEAR, LATEST_YEAR = 2025, 2100

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from drorch.errors import DrorchError
-from drorch.process import Worker, WorkerDied, start_worker
+from drorch.process.workers import Worker, WorkerDied, start_worker
 from drorch.repository.chunker import Chunker
 from drorch.repository.pack import BlobType, FinishedPack
 from drorch.repository.pipeline.entries import Reader

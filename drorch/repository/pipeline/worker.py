@@ -9,7 +9,7 @@ import traceback
 from collections import deque
 
 from drorch.errors import DrorchError
-from drorch.process import Channel, WorkerDied
+from drorch.process.workers import Channel, WorkerDied
 from drorch.repository.chunker import Chunker
 from drorch.repository.crypto import Box
 from drorch.repository.pack import BlobType, FinishedPack

@@ -1,0 +1,1 @@
+"""The only place that starts children: foreign programs, and drorch's own worker processes."""
