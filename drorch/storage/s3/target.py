@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from drorch.clock import Clock
-from drorch.errors import TargetDenied, TargetUnavailable
+from drorch.errors import TargetDenied
 from drorch.storage.keys import check_key, check_prefix, check_range
 from drorch.storage.s3.body import body_of, content_md5
 from drorch.storage.s3.client import connect
 from drorch.storage.s3.locking import Locking
+from drorch.storage.s3.options import options_of
 from drorch.storage.s3.place import Place
+from drorch.storage.s3.reading import Reader
 from drorch.storage.s3.settings import S3Settings
-from drorch.storage.s3.translation import ABSENT, NO_BUCKET, Translator, code_of
+from drorch.storage.s3.translation import ABSENT, DENIED, NO_BUCKET, Translator, code_of
 from drorch.storage.target import Buffer, StoredObject, TargetProperties
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 REMOVED_AT_ONCE = 1000
 """How many objects one request may remove: the protocol's limit."""
 
 _DEFAULT_REGION = "us-east-1"
-_BEYOND_THE_END = frozenset({"InvalidRange", "416"})
-_DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
 _COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes that must be thawed. GLACIER_IR is read like any other."""
 
@@ -54,6 +54,7 @@ class S3Target:
         self._faults = Translator(self._place, clock)
         lock = settings.object_lock
         self._locking = Locking(self._client, self._place, lock, clock) if lock is not None else None
+        self._reader = Reader(self._client, self._place, self._faults)
         self._properties = TargetProperties(self._place.description, settings.connections)
 
     @property
@@ -71,7 +72,7 @@ class S3Target:
                 self._client.list_objects_v2(Bucket=self._place.bucket, Prefix=self._place.root, MaxKeys=1)
             except ClientError as fault:
                 # Rights may be for objects alone: then saving will tell.
-                if code_of(fault) not in NO_BUCKET | _DENIED:
+                if code_of(fault) not in NO_BUCKET | DENIED:
                     raise
                 if code_of(fault) in NO_BUCKET:
                     self._make_bucket()
@@ -80,7 +81,7 @@ class S3Target:
         """See `Target`. Raises `TargetDenied` where it was saved and the protection that was asked for is not there."""
         check_key(key)
         asked = self._locking.asked_for(key) if self._locking else None
-        options = self._options(key)
+        options = options_of(self._settings, key)
         if asked is not None:
             options |= {"ObjectLockMode": asked.mode, "ObjectLockRetainUntilDate": asked.until}
         with self._faults.translated(f"{key} cannot be saved"), memoryview(data).cast("B") as content:
@@ -105,32 +106,11 @@ class S3Target:
         """See `Target`. Raises `ObjectFrozen` where the object must be thawed before."""
         check_key(key)
         check_range(offset, length)
-        if length == 0:
-            return self._nothing(key, offset)
-        try:
-            data = self._get(key, offset, length)
-        except ClientError as fault:
-            if code_of(fault) not in _BEYOND_THE_END:
-                raise self._faults.refusal(fault, f"{key} cannot be read", key) from fault
-            if length is None:
-                return self._nothing(key, offset)
-            raise self._too_short(key, offset + length) from fault
-        if length is not None and len(data) != length:
-            raise self._too_short(key, offset + length)
-        return data
+        return self._reader.load(key, offset, length)
 
     def stat(self, key: str) -> StoredObject:
         """See `Target`."""
-        check_key(key)
-        with self._faults.translated(f"{key} cannot be looked at", key=key):
-            try:
-                answer = self._client.head_object(Bucket=self._place.bucket, Key=self._place.name_of(key))
-            except ClientError as fault:
-                if code_of(fault) == "404":
-                    self._tell_what_is_missing()
-                raise
-        thawed = 'ongoing-request="false"' in answer.get("Restore", "")
-        return StoredObject(key, int(answer["ContentLength"]), answer.get("StorageClass") in _COLD and not thawed)
+        return StoredObject(check_key(key), self._reader.size(key))
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """See `Target`. Pages of up to 1000 are asked for as they are needed."""
@@ -169,43 +149,10 @@ class S3Target:
                     f"target {self._place.description}: bucket {self._place.bucket} belongs to somebody else",
                     hint="choose another name for the bucket: they are shared by all who use the service",
                 ) from fault
-            if code_of(fault) in _DENIED:
+            if code_of(fault) in DENIED:
                 raise self._faults.no_bucket("its bucket cannot be made") from fault
             if code_of(fault) != "BucketAlreadyOwnedByYou":
                 raise
-
-    def _options(self, key: str) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        if self._settings.storage_class is not None and key.startswith("data/"):
-            options["StorageClass"] = self._settings.storage_class
-        if self._settings.encryption is not None:
-            options["ServerSideEncryption"] = self._settings.encryption.algorithm
-            if self._settings.encryption.key_id is not None:
-                options["SSEKMSKeyId"] = self._settings.encryption.key_id
-        return options
-
-    def _get(self, key: str, offset: int, length: int | None) -> bytes:
-        """The bytes of a range that may end early. Raises botocore's `ClientError`, and `TargetError`s."""
-        end = "" if length is None else str(offset + length - 1)
-        ranged: dict[str, Any] = {} if offset == 0 and length is None else {"Range": f"bytes={offset}-{end}"}
-        refused: ClientError | None = None
-        with self._faults.translated(f"{key} cannot be read"):
-            try:
-                answer = self._client.get_object(Bucket=self._place.bucket, Key=self._place.name_of(key), **ranged)
-            except ClientError as fault:
-                refused = fault
-            else:
-                with contextlib.closing(answer["Body"]) as body:
-                    data = body.read()
-        if refused is not None:
-            raise refused
-        return _cut(answer, data, offset, length) if ranged else data
-
-    def _nothing(self, key: str, offset: int) -> bytes:
-        """No bytes, of an object that is there and reaches as far."""
-        if self.stat(key).size < offset:
-            raise self._too_short(key, offset)
-        return b""
 
     def _walk(self, prefix: str) -> Iterator[StoredObject]:
         start = self._place.name_of(prefix) + "/"
@@ -243,27 +190,6 @@ class S3Target:
                 key = self._place.key_of(failed.get("Key", "")) or "an object"
                 told: Any = {"Error": {**failed}, "ResponseMetadata": {"HTTPStatusCode": 200}}
                 raise self._faults.refusal(ClientError(told, "DeleteObject"), f"{key} cannot be removed")
-
-    def _tell_what_is_missing(self) -> None:
-        """An answer without a body cannot tell a missing object from a missing bucket."""
-        try:
-            self._client.head_bucket(Bucket=self._place.bucket)
-        except ClientError as fault:
-            if code_of(fault) == "404":
-                raise self._faults.no_bucket("it cannot be read") from fault
-
-    def _too_short(self, key: str, wanted: int) -> TargetUnavailable:
-        return TargetUnavailable(
-            f"target {self._place.description}: {key} ends before byte {wanted}, up to which it was asked for",
-            hint="try again; if it stays so, the object is damaged: run drorch check",
-        )
-
-
-def _cut(answer: "GetObjectOutputTypeDef", data: bytes, offset: int, length: int | None) -> bytes:
-    """The range itself: some services ignore what was asked and send the whole."""
-    if answer["ResponseMetadata"]["HTTPStatusCode"] == 206:
-        return data
-    return data[offset:] if length is None else data[offset : offset + length]
 
 
 @contextlib.contextmanager

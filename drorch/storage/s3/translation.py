@@ -45,6 +45,7 @@ from drorch.storage.s3.place import Place
 from drorch.units import rough_span
 
 ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
+DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
 NO_BUCKET = frozenset({"NoSuchBucket"})
 _PASSING = frozenset({
     "BadDigest", "ConditionalRequestConflict", "InternalError", "OperationAborted", "RequestTimeout",
@@ -65,6 +66,7 @@ _RIGHTS = {
     "CreateBucket": "s3:CreateBucket",
     "DeleteObject": "s3:DeleteObject",
     "DeleteObjects": "s3:DeleteObject",
+    "GetBucketVersioning": "s3:GetBucketVersioning",
     "GetObjectRetention": "s3:GetObjectRetention",
     "ListObjectsV2": "s3:ListBucket",
     "ListObjectVersions": "s3:ListBucketVersions",
@@ -155,7 +157,7 @@ class Translator:
             region = fault.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
             reason = f"the bucket is in another region{f': {region}' if region else _quote(fault)}"
             hint = f'set region = "{region or "..."}" for the target'
-        elif code in ("AccessDenied", "403", "Forbidden", "AllAccessDisabled"):
+        elif code in DENIED:
             right = _RIGHTS.get(fault.operation_name, "s3:GetObject")
             reason = f"the service refuses {fault.operation_name} ({code})"
             hint = f"check access_key and secret_key; their policy must allow {right} on {self._resource(right)}"
@@ -227,7 +229,7 @@ class Translator:
 
     def _resource(self, right: str) -> str:
         bucket = f"arn:aws:s3:::{self.place.bucket}"
-        return bucket if right.endswith(("Bucket", "Versions")) else f"{bucket}/{self.place.root}*"
+        return bucket if right.endswith(("Bucket", "Versions", "Versioning")) else f"{bucket}/{self.place.root}*"
 
     @property
     def _endpoint_option(self) -> str:
