@@ -24,14 +24,14 @@ def make_repository(place: Path, version: int = 2) -> None:
 
 
 def drorch(
-    repository: Path,
+    repository: Path | str,
     *arguments: str | Path,
     status: int = 0,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run drorch on a repository and wait. Fails the test unless it exits with `status`."""
+    """Run drorch on a repository, a folder or a URL, and wait. Fails the test unless it exits with `status`."""
     done = subprocess.run(
         command(repository, *arguments),
         input=stdin,
@@ -48,7 +48,7 @@ def drorch(
 
 
 def drorch_json(
-    repository: Path,
+    repository: Path | str,
     *arguments: str | Path,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -58,7 +58,7 @@ def drorch_json(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def command(repository: Path, *arguments: str | Path) -> list[str]:
+def command(repository: Path | str, *arguments: str | Path) -> list[str]:
     """The command line."""
     verb, *rest = map(str, arguments)
     return [sys.executable, "-m", "drorch", verb, "--repo", str(repository), *rest]
@@ -66,5 +66,5 @@ def command(repository: Path, *arguments: str | Path) -> list[str]:
 
 def surroundings(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment it runs in."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESTIC_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RESTIC_", "AWS_"))}
     return {**inherited, "RESTIC_PASSWORD": PASSWORD, **(extra or {})}
