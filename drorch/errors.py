@@ -17,6 +17,7 @@ class Outcome(IntEnum):
     OK = 0
     SOURCE_INCOMPLETE = 3
     COPY_MISSING = 24
+    PROMISE_BROKEN = 27
     DRILL_FAILED = 51
     OBJECTIVE_MISSED = 52
     USAGE = 64

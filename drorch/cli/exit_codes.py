@@ -17,6 +17,7 @@ MEANINGS = {
     24: "a copy is missing on a secondary target",
     25: "an object is in cold storage and must be thawed first",
     26: "the place that should hold the repository does not exist",
+    27: "a target was not seen to keep what drorch relies on",
     30: "the source is not available",
     31: "the command that produces the data failed",
     32: "the source is empty, missing, not mounted or smaller than it should be",

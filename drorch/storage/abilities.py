@@ -19,10 +19,10 @@ class NotOffered(TargetDenied):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room on a target in bytes: what is free for the user drorch is there, and how much there is."""
+    """Room on a target in bytes: what is free for the user drorch is there, and how much there is (None: unknown)."""
 
     free: int
-    total: int
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Spacious(Protocol):
     """A target that knows how much room it has."""
 
     def space(self) -> Space:
-        """Room at this moment. Raises `TargetError`."""
+        """Room at this moment. Raises `NotOffered`, and other `TargetError`s."""
         ...
 
 

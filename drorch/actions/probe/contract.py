@@ -57,7 +57,7 @@ def short_range(bench: Bench) -> Finding:
     try:
         bench.target.load(key_of("short", 1))
     except ObjectMissing:
-        return yes("Cut-off and missing objects are noticed, and told apart from an outage.")
+        return yes("Objects that are cut off or missing are noticed, not restored.")
     return no("What was never saved can be loaded: missing objects would go unnoticed.")
 
 
@@ -71,7 +71,7 @@ def read_after_write(bench: Bench) -> Finding:
                 return no("What was just saved reads as something else: no writer can verify its work.")
         except ObjectMissing:
             return no("What was just saved is not there yet: no writer can verify its work.")
-    return yes("What a backup saved can be restored at once.")
+    return yes("What was saved is there as soon as the target says so.")
 
 
 def list_after_write(bench: Bench) -> Finding:
@@ -81,7 +81,7 @@ def list_after_write(bench: Bench) -> Finding:
         bench.target.save(key, noise(1000 + number))
         if StoredObject(key, 1000 + number) not in list(bench.target.list(folder_of("list"))):
             return no("A new object is not listed at once: two clients may not see each other's locks.")
-    return yes("Clients see each other's locks and snapshots at once.")
+    return yes("Several clients see each other's locks and snapshots.")
 
 
 def overwrite(bench: Bench) -> Finding:
@@ -94,7 +94,7 @@ def overwrite(bench: Bench) -> Finding:
             return no("An overwritten object still reads as before: old indexes and configurations would be used.")
         if [item.size for item in bench.target.list(folder_of("overwrite")) if item.key == key] != [len(data)]:
             return no("An overwritten object is still listed as before: sizes cannot be trusted.")
-    return yes("There is no stale copy in between.")
+    return yes("Nobody works with a stale copy.")
 
 
 def replacing(bench: Bench) -> Finding:
@@ -145,8 +145,8 @@ def deleting(bench: Bench) -> Finding:
     try:
         bench.target.remove(key)
     except TargetDenied:
-        return no("Good: who steals these credentials cannot delete. Forget and prune need others.")
-    return yes("Forget and prune work; so would a thief's deletions, unless locks or versions stop them.")
+        return no("Good: who steals these credentials cannot delete. Forget and prune need others that can.")
+    return yes("Forget and prune work. So would an intruder's deletions, where no lock and no version stops them.")
 
 
 def may_delete(bench: Bench) -> bool:
@@ -167,18 +167,18 @@ def deletion_seen(bench: Bench) -> Finding:
         except ObjectMissing:
             continue
         return no("A deleted object can still be read.")
-    return yes("A lock that is given up is given up for all.")
+    return yes("A repository lock that is given up is given up for everybody.")
 
 
 _YES_OR_NO = frozenset({Answer.YES, Answer.NO})
 STEPS = (
-    Step("read", "What was saved is read back", "loaded 64 KiB, compared", reading, SEEN),
-    Step("range", "Parts can be read", "loaded 6 ranges, compared", ranges, SEEN),
-    Step("short", "Too little is an error", "asked beyond the end, and for nothing", short_range, SEEN),
-    Step("fresh", "Read right after write", f"saved {_TRIES} objects, loaded each", read_after_write, SEEN),
-    Step("list", "List right after write", f"saved {_TRIES} objects, listed after each", list_after_write, SEEN),
-    Step("overwrite", "Overwrite is seen at once", f"replaced one object {_TRIES} times", overwrite, SEEN),
-    Step("atomic", "Replacing is atomic", "read while another thread replaced", replacing, SEEN),
-    Step("delete", "These credentials may delete", "removed an object", deleting, _YES_OR_NO),
-    Step("gone", "Deletion is seen at once", f"removed {_TRIES}, looked for each", deletion_seen, SEEN, may_delete),
+    Step("read", "Gives back what it got", "64 KiB, compared", reading, SEEN),
+    Step("range", "Gives parts", "6 ranges, compared", ranges, SEEN),
+    Step("short", "Never gives too little", "asked beyond the end", short_range, SEEN),
+    Step("fresh", "Read right after write", f"{_TRIES} times", read_after_write, SEEN),
+    Step("list", "List right after write", f"{_TRIES} times", list_after_write, SEEN),
+    Step("overwrite", "Overwrite seen at once", f"{_TRIES} times", overwrite, SEEN),
+    Step("atomic", "Replaces in one step", "read beside a writer", replacing, SEEN),
+    Step("delete", "May delete", "removed an object", deleting, _YES_OR_NO),
+    Step("gone", "Deletion seen at once", f"{_TRIES} times", deletion_seen, SEEN, may_delete),
 )

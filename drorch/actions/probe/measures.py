@@ -6,8 +6,8 @@ from statistics import median
 
 from drorch.actions.probe.bench import ANY, Bench, Extent, Step, folder_of, key_of, noise
 from drorch.actions.probe.facts import Answer, Finding, left_out, measured, no, unknown, yes
-from drorch.errors import TargetDenied
 from drorch.repository.parallel import work_through
+from drorch.storage.abilities import NotOffered
 from drorch.units import GIB, MIB, format_size, rough_span, size_text
 
 TIB = 1024 * GIB
@@ -23,7 +23,7 @@ def latency(bench: Bench) -> Finding:
     save = median(bench.timed(lambda key=key: bench.target.save(key, data)) for key in keys)  # type: ignore[misc]
     _forget(bench, keys)
     load = median(bench.timed(lambda key=key: bench.target.load(key)) for key in keys)  # type: ignore[misc]
-    shown = f"{_milliseconds(save)} save, {_milliseconds(load)} load"
+    shown = f"{_milliseconds(save)} / {_milliseconds(load)}"
     if max(save, load) > _SLOW_SECONDS:
         meaning = "Slow: whatever touches many small objects (check, prune) takes long here."
     else:
@@ -48,7 +48,7 @@ def many_keys(bench: Bench) -> Finding:
     listed = [item.key for item in bench.target.list(folder_of("many")) if item.key in keys]
     if len(listed) != count or set(listed) != keys:
         return no(f"Of {count} objects {len(set(listed))} were listed: drorch would take packs for lost.")
-    return yes(f"Listings of {count} objects are whole, with nothing twice.")
+    return yes("Long listings are whole, with nothing twice.")
 
 
 def clock_skew(bench: Bench) -> Finding:
@@ -64,7 +64,7 @@ def clock_skew(bench: Bench) -> Finding:
     if abs(skew) > _CLOCKS_AGREE.total_seconds() + doubt:
         meaning = "Set both clocks (timedatectl set-ntp true): locks and retention go by them, S3 refuses 15 minutes."
         return Finding(Answer.NO, meaning, shown, {"skew_seconds": skew, "doubt_seconds": doubt})
-    return Finding(Answer.YES, "Ages of locks and retention times mean the same here and there.", shown,
+    return Finding(Answer.YES, "Times of locks and of retention mean the same here and there.", shown,
                    {"skew_seconds": skew, "doubt_seconds": doubt})  # fmt: skip
 
 
@@ -104,12 +104,15 @@ def space(bench: Bench) -> Finding:
     assert spacious is not None
     try:
         found = spacious.space()
-    except TargetDenied as fault:
-        return unknown(f"The server does not say how much room it has: {fault.message}.")
-    share = found.free / found.total if found.total else 0.0
+    except NotOffered:
+        return unknown("The server does not say: watch its disk from there.")
+    free = f"{format_size(found.free)} free"
+    if not found.total:
+        return measured(free, "So much can be added, quotas aside.", free_bytes=found.free)
+    share = found.free / found.total
     little = "Little: make room before a backup fails. " if share < _LITTLE_ROOM else ""
-    meaning = f"{little}{share:.0%} of {format_size(found.total)} are free for the user drorch is there."
-    return measured(f"{format_size(found.free)} free", meaning, free_bytes=found.free, total_bytes=found.total)
+    meaning = f"{little}{share:.0%} of {format_size(found.total)}, quotas aside."
+    return measured(free, meaning, free_bytes=found.free, total_bytes=found.total)
 
 
 def _speed(bench: Bench, what: str, count: int, seconds: float) -> Finding:
@@ -145,10 +148,10 @@ def steps(extent: Extent) -> tuple[Step, ...]:
     small, large = size_text(extent.small_bytes), size_text(extent.large_bytes)
     whole = ANY - {Answer.NO}
     return (
-        Step("latency", "Latency", f"saved and loaded {extent.small_count} times {small}", latency),
-        Step("many", "Listings beyond one page", f"saved {extent.page} objects, listed", many_keys, whole),
+        Step("latency", "Latency, save / load", f"{extent.small_count} times {small}", latency),
+        Step("many", "Lists beyond a page", f"{extent.page} objects", many_keys, whole),
         Step("clock", "Clocks agree", "read its clock", clock_skew, applies=lambda b: bool(b.abilities.clocked)),
-        Step("upload", "Upload", f"saved objects of {large}", upload),
-        Step("download", "Download", "loaded them", download, applies=_has_uploaded),
-        Step("space", "Free space", "asked the file system", space, applies=lambda b: bool(b.abilities.spacious)),
+        Step("upload", "Upload speed", f"objects of {large}", upload),
+        Step("download", "Download speed", f"objects of {large}", download, applies=_has_uploaded),
+        Step("space", "Free space", "asked its disk", space, applies=lambda b: bool(b.abilities.spacious)),
     )

@@ -56,14 +56,16 @@ def carry_out(scratch: ScratchPlace, steps: Sequence[Step], clock: Clock, extent
             _record(_fact(step, finding), facts, witness)
     finally:
         left = tuple(scratch.discard())
-        witness.left(left)
+        if facts:
+            # Where not even the first save came through, there is nothing to be left.
+            witness.left(left)
     return Probed(scratch.name, tuple(facts.values()), left)
 
 
 def _first_save(scratch: ScratchPlace) -> Fact:
     scratch.target.save(contract.FIRST_KEY, noise(1000))
-    meaning = "drorch can save here with these credentials."
-    return Fact("write", "It can be written to", "saved 1 KiB", yes(meaning), needed=True, broken=False)
+    meaning = "drorch can save here with the rights it has."
+    return Fact("write", "Can be written to", "saved 1 KiB", yes(meaning), needed=True, broken=False)
 
 
 def _failed(fault: DrorchError) -> Finding:

@@ -28,12 +28,16 @@ class Whereabouts(StrEnum):
     CLOUD = "a provider's data centre"
 
 
+_ELSEWHERE = frozenset({Whereabouts.ANOTHER_MACHINE, Whereabouts.CLOUD})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A target of a job by name, and where it is."""
+    """A target of a job by name, where it is, and whether the configuration wants object lock there."""
 
     name: str
     where: Whereabouts
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,8 @@ def position(probed: Probed, jobs: Sequence[JobPlaces], where: Whereabouts, lock
     return (
         Stand("3", "copies", _copies(jobs)),
         Stand("2", "media", _media(jobs, where)),
-        Stand("1", "offsite", _offsite(where)),
-        Stand("1", "immutable or offline", _immutable(probed, lock)),
+        Stand("1", "offsite", _offsite(jobs, where)),
+        Stand("1", "immutable or offline", _immutable(probed, jobs, lock)),
         Stand("0", "errors", _errors(jobs)),
     )
 
@@ -77,8 +81,8 @@ def _copies(jobs: Sequence[JobPlaces]) -> Finding:
     few = [one for one in jobs if 2 + len(one.others) < COPIES]
     if few:
         counted = ", ".join(f"{one.job} ({2 + len(one.others)})" for one in few)
-        return no(f"Too few copies, the original included: {counted}. Add a target to the job.")
-    return yes(f"One of at least {COPIES} copies, the original included, of: {', '.join(one.job for one in jobs)}.")
+        return no(f"Too few copies, with the original: {counted}. Add a target.")
+    return yes(f"One of {COPIES} copies or more, with the original, of {', '.join(one.job for one in jobs)}.")
 
 
 def _media(jobs: Sequence[JobPlaces], where: Whereabouts) -> Finding:
@@ -90,32 +94,47 @@ def _media(jobs: Sequence[JobPlaces], where: Whereabouts) -> Finding:
     return yes("Not on the disks of this machine.")
 
 
-def _offsite(where: Whereabouts) -> Finding:
+def _offsite(jobs: Sequence[JobPlaces], where: Whereabouts) -> Finding:
     if where is Whereabouts.CLOUD:
-        return yes("In a data centre of the provider: keep its bill and its password where you survive a fire, too.")
+        return yes("In a data centre of the provider. Keep its password where you survive a fire, too.")
     if where is Whereabouts.ANOTHER_MACHINE:
         return unknown("On another machine: whether under another roof, only you know.")
-    return no("On this machine: fire, theft and a power surge take both. Add a target elsewhere.")
+    lacking = [one.job for one in jobs if not any(place.where in _ELSEWHERE for place in one.others)]
+    if jobs and not lacking:
+        return no(f"On this machine, which a fire takes with it. Elsewhere may be: {_others(jobs)}.")
+    return no(f"On this machine, which a fire takes with it. Add a target elsewhere{_to(lacking)}.")
 
 
-def _immutable(probed: Probed, lock: LockWish | None) -> Finding:
+def _immutable(probed: Probed, jobs: Sequence[JobPlaces], lock: LockWish | None) -> Finding:
     def answered(name: str, answer: Answer) -> bool:
         fact = probed.by_name.get(name)
         return fact is not None and fact.answer is answer
 
     if answered("lock", Answer.YES) and answered("holds", Answer.YES):
         if lock is None:
-            return no("It could be: object lock works here, but object_lock is not configured for this target.")
+            return no("It could be: object lock works here, but object_lock is not set for this target.")
         if lock == "governance" and not answered("lift", Answer.NO):
-            return no("Object lock is on, but these credentials can lift it: take away the bypass right.")
+            return no("Object lock is on, but these credentials may lift it: take away the right to.")
         return yes("Object lock keeps what is saved until its time, whoever has these credentials.")
     if answered("versions", Answer.YES) and answered("erase", Answer.NO):
-        return yes("Older versions are kept, and these credentials cannot erase them. Others may: guard those.")
-    if answered("delete", Answer.NO):
-        return no("These credentials cannot delete, but they can overwrite, and no version is kept.")
+        return yes("Older versions are kept, and these credentials cannot erase them. Guard those that can.")
     if answered("lock", Answer.NOT_RUN) or answered("versions", Answer.NOT_RUN):
         return unknown("Locks or versions could not be tried with these credentials.")
-    return no("Whoever has the credentials can delete everything here: have another target that is locked or offline.")
+    locked = sorted({place.name for one in jobs for place in one.others if place.locked})
+    instead = (
+        f"Object lock is set for {', '.join(locked)}: probe that." if locked else "Have one that is locked, or offline."
+    )
+    if answered("delete", Answer.NO):
+        return no(f"Nothing can be deleted, but overwritten, and no version is kept. {instead}")
+    return no(f"Whoever may write here may delete all of it. {instead}")
+
+
+def _others(jobs: Sequence[JobPlaces]) -> str:
+    return ", ".join(sorted({place.name for one in jobs for place in one.others if place.where in _ELSEWHERE}))
+
+
+def _to(jobs: Sequence[str]) -> str:
+    return f" to {', '.join(jobs)}" if jobs else ""
 
 
 def _errors(jobs: Sequence[JobPlaces]) -> Finding:
@@ -127,6 +146,6 @@ def _errors(jobs: Sequence[JobPlaces]) -> Finding:
     unread = [one.job for one in jobs if one.proven is None or one.proven < READ_LEVEL]
     if unread:
         return unknown(
-            f"Not yet proven to be whole: the newest snapshot of {', '.join(unread)}. Try drorch check --read-data."
+            f"Not all read and verified yet: the newest snapshot of {', '.join(unread)}. Try drorch check --read-data."
         )
-    return yes("Every byte of the newest snapshots was read and verified. Only a restore proves more.")
+    return yes("Every byte of the newest snapshots was read here and verified; a restore proves more.")

@@ -25,14 +25,14 @@ def conditional(bench: Bench) -> Finding:
         return no(f"The server cannot do it; drorch does without. It said: {fault.message}.")
     if replaced or bench.target.load(key) != data:
         return no("The server ignores the condition and replaces; drorch does without.")
-    return yes("Of two writers of one key exactly one wins.")
+    return yes("Of two who write one key at once only one wins; drorch does not rely on it.")
 
 
 def versioning(bench: Bench) -> Finding:
     """Whether what is overwritten stays as an older version that can be loaded."""
     able = bench.abilities.versioned
     if able is None:
-        return never(f"{_NO_KIND}: what is overwritten or deleted is gone. Snapshots of its file system can stand in.")
+        return never(f"{_NO_KIND}: what is overwritten or deleted is gone. Snapshots of its disk may stand in.")
     said = able.says_versioned()
     key, older, newer = key_of("version"), noise(1000), noise(1001)
     bench.target.save(key, older)
@@ -60,14 +60,14 @@ def erasing(bench: Bench) -> Finding:
         able.remove_version(key, able.versions(key)[-1])
     except TargetDenied:
         return no("Good: who steals these credentials can hide objects, but not erase them.")
-    return yes("Who steals these credentials can erase older versions, too, unless they are locked.")
+    return yes("Who steals these credentials can erase older versions, too, where no lock holds them.")
 
 
 def locking(bench: Bench) -> Finding:
     """Whether a lock that is put on an object is there when it is asked for."""
     able = bench.abilities.locking
     if able is None:
-        return never(f"{_NO_KIND}: nothing keeps an intruder who has the credentials from deleting.")
+        return never(f"{_NO_KIND}: whoever may write here may delete all of it.")
     key = key_of("lock")
     until = (_time_there(bench) + bench.extent.lock).replace(microsecond=0)
     try:
@@ -120,8 +120,8 @@ def lifting(bench: Bench) -> Finding:
     try:
         locker.lift_and_remove(key, version)
     except TargetDenied:
-        return no("Good: even governance mode holds against these credentials.")
-    return yes("Governance mode does not hold against a thief of these credentials: take away the bypass right.")
+        return no("Good: who steals these credentials is stopped by governance locks, too.")
+    return yes("Governance locks do not stop a thief of these credentials: take away s3:BypassGovernanceRetention.")
 
 
 def _time_there(bench: Bench) -> datetime:
@@ -147,10 +147,10 @@ def steps(*, relied_on: bool) -> tuple[Step, ...]:
     kept = SEEN if relied_on else ANY
     holds = SEEN | {Answer.UNKNOWN} if relied_on else ANY - {Answer.NO}
     return (
-        Step("conditional", "Conditional save", "saved one key twice, if new", conditional),
-        Step("versions", "Older versions are kept", "overwrote an object, loaded both", versioning, kept),
-        Step("erase", "These credentials may erase", "removed an older version", erasing, applies=_versioned),
-        Step("lock", "Object lock", "saved a locked object, read the lock back", locking, kept),
-        Step("holds", "A lock holds", "tried to remove a locked version", lock_holds, holds, _locks),
-        Step("lift", "A lock can be lifted", "removed a locked version by bypass", lifting, applies=_locks),
+        Step("conditional", "Conditional save", "saved one key twice", conditional),
+        Step("versions", "Keeps older versions", "overwrote, loaded both", versioning, kept),
+        Step("erase", "May erase versions", "removed an older one", erasing, applies=_versioned),
+        Step("lock", "Object lock", "locked, read it back", locking, kept),
+        Step("holds", "Lock holds", "tried to remove it", lock_holds, holds, _locks),
+        Step("lift", "May lift locks", "lifted one, removed it", lifting, applies=_locks),
     )
