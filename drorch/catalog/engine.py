@@ -166,10 +166,12 @@ def copy_to(engine: Engine, copy: Path) -> None:
     unfinished = copy.with_name(f"{copy.name}.new")
     try:
         unfinished.unlink(missing_ok=True)
-        with translated(engine):
-            source, target = sqlite3.connect(str(engine.url.database)), sqlite3.connect(unfinished)
-            with contextlib.closing(source), contextlib.closing(target):
-                source.backup(target)
+        with (
+            translated(engine),
+            contextlib.closing(sqlite3.connect(str(engine.url.database))) as source,
+            contextlib.closing(sqlite3.connect(unfinished)) as target,
+        ):
+            source.backup(target)
         unfinished.replace(copy)
     except OSError as fault:
         raise CatalogError(f"catalog copy {copy}: {fault.strerror}") from fault
