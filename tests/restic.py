@@ -42,6 +42,15 @@ class Restic(StrEnum):
             pytest.skip("restic is not on PATH: apt-get install restic")
         return found
 
+    @property
+    def locked_status(self) -> int:
+        """How it exits where a repository is locked: with 11 since 0.17, with 1 before."""
+        told = subprocess.run(
+            [self.path, "version"], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True
+        )
+        major, minor = told.stdout.split()[1].split(".")[:2]
+        return 11 if (int(major), int(minor)) >= (0, 17) else 1
+
 
 each_restic = pytest.mark.parametrize("which", list(Restic))
 """Runs a test once for each restic, as its argument `which`."""

@@ -16,9 +16,6 @@ from drorch.storage.local import LocalTarget
 from tests.interop.product import command, drorch, make_repository, surroundings
 from tests.restic import PASSWORD, Restic, each_restic, restic, restic_json, start_restic
 
-LOCKED = {Restic.DEBIAN: 1, Restic.CURRENT: 11}
-"""How each restic exits where a repository is locked; 11 has meant that since 0.17."""
-
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -53,7 +50,7 @@ def test_restic_does_not_remove_while_drorch_writes(which: Restic, repository: P
     with Writer(Repository.open(LocalTarget(repository), PASSWORD)):
         assert locks(repository) == 1
         for verb in (["prune"], ["forget", "--keep-last", "1", "--prune"]):
-            refused = restic(which, repository, *verb, status=LOCKED[which])
+            refused = restic(which, repository, *verb, status=which.locked_status)
             assert b"already locked" in refused.stderr
         restic(which, repository, "unlock")
         assert locks(repository) == 1
