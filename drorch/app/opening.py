@@ -13,7 +13,8 @@ from drorch.storage.local import LocalTarget
 from drorch.storage.s3.settings import S3Settings
 from drorch.storage.target import Target
 
-_BRIEF_SECONDS = 10.0
+BRIEF_SECONDS = 10.0
+"""How long one waits for a single answer of a target that is only looked at."""
 
 
 class Patience(Enum):
@@ -21,7 +22,7 @@ class Patience(Enum):
 
     NONE = 0
     """Once, with short waits: for those who look what is there."""
-    BRIEF = 20
+    BRIEF = 10
     """For some seconds: until it has answered once, a target may just as well not be there."""
     LONG = 900
     """For minutes: what has begun is not given up for a passing fault."""
@@ -36,7 +37,7 @@ def bare_target(location: Location, clock: Clock, *, hasty: bool = False) -> Tar
     if isinstance(settings, LocalPlace):
         return LocalTarget(settings.path)
     if hasty:
-        settings = replace(settings, timeout_seconds=_BRIEF_SECONDS)
+        settings = replace(settings, timeout_seconds=BRIEF_SECONDS)
     kind = "s3.target" if isinstance(settings, S3Settings) else "sftp.target"
     module = importlib.import_module(f"drorch.storage.{kind}")
     made: Target = module.S3Target(settings, clock) if isinstance(settings, S3Settings) else module.SftpTarget(settings)
@@ -59,3 +60,12 @@ def wrapped(target: Target, location: Location, patience: Patience, clock: Clock
         budget = importlib.import_module("drorch.storage.budget").budget_in(location.budget)
         target = throttle.ThrottledTarget(target, location.limits, budget, clock)
     return target
+
+
+def remembered(target: Target, location: Location, repository_id: str, clock: Clock) -> Target | None:
+    """The view of a target through which a repository reads and saves its metadata; None where it needs none."""
+    if location.cache is None:
+        return None
+    caches = importlib.import_module("drorch.storage.cache")
+    view: Target = caches.cached(target, location.cache, repository_id, clock)
+    return view
