@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drorch.app.doctor.machine import folder_symptoms
+from drorch.app.doctor.reach import clock_there_symptoms, file_symptoms, secret_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.app.opening import Patience, open_target
 from drorch.app.targets import location_of
+from drorch.clock import SystemClock
 from drorch.config.configuration import Configuration
-from drorch.config.places import LocalTargetSpec
+from drorch.config.places import LocalTargetSpec, S3TargetSpec, SftpTargetSpec, TargetSpec
 from drorch.errors import DrorchError, RepositoryMissing, WrongPassword
 from drorch.model.job import Job
 from drorch.model.names import TargetName
@@ -35,19 +37,20 @@ def visited(configuration: Configuration, name: str) -> Visit:
     """Look at a target: read its password, open its repository, read its locks. Nothing is written."""
     spec = configuration.target(name)
     subject = f"target {spec.name}"
-    found: list[Symptom] = []
-    try:
-        password = spec.password.read()
-    except DrorchError as fault:
-        return Visit((of_fault(subject, fault, "Run that command by hand and see."),))
+    found: list[Symptom] = [*secret_symptoms(subject, spec.secrets), *file_symptoms(subject, _files(spec))]
+    if found:
+        return Visit(tuple(found))
+    location = location_of(configuration, name)
     polynomial = None
     try:
-        with closing(open_target(location_of(configuration, name), Patience.NONE)) as target:
-            repository = Repository.open(ReadOnlyTarget(target), password)
+        with closing(open_target(location, Patience.NONE)) as target:
+            repository = Repository.open(ReadOnlyTarget(target), spec.password.read())
             polynomial = repository.config.chunker_polynomial
             found.extend(lock_symptoms(spec.name, list(repository.locks.read()), repository.locks.now()))
+        found.extend(clock_there_symptoms(subject, location, SystemClock()))
     except RepositoryMissing as fault:
-        mend = f"Mount its disk; or, where there never was one, type: drorch init -t {spec.name}"
+        first = "See that its path is right" if location.is_remote else "Mount its disk"
+        mend = f"{first}; or, where there never was one, type: drorch init -t {spec.name}"
         return Visit((error(subject, fault.message, mend),))
     except WrongPassword as fault:
         return Visit((error(subject, fault.message, "Put the right one where the configuration says that it is."),))
@@ -57,6 +60,16 @@ def visited(configuration: Configuration, name: str) -> Visit:
         return Visit(tuple(found), polynomial)
     found.extend(folder_symptoms(subject, spec.path, _FOLDERS))
     return Visit(tuple(found), polynomial, _newest(spec.path))
+
+
+def _files(spec: TargetSpec) -> dict[str, Path | None]:
+    match spec:
+        case S3TargetSpec():
+            return {"ca_file": spec.ca_file}
+        case SftpTargetSpec():
+            return {"identity_file": spec.identity_file, "known_hosts": spec.known_hosts}
+        case LocalTargetSpec():
+            return {}
 
 
 def lock_symptoms(target: str, locks: Iterable[LockFile], now: int) -> Iterator[Symptom]:
@@ -82,14 +95,18 @@ def polynomial_symptoms(jobs: Iterable[Job], polynomials: Mapping[TargetName, in
                 yield warning(
                     f"job {job.name}",
                     f"targets {opened[0]} and {other} do not share a chunker polynomial: copies are not deduplicated",
-                    f"Make {other} anew: drorch init -t {other} --like the repository of {opened[0]}",
+                    f"Make {other} anew: drorch init -t {other} --like {opened[0]}",
                 )
 
 
 def differing_polynomials(configuration: Configuration) -> list[Symptom]:
-    """The same for a whole configuration, as far as its repositories can be opened; nothing else is told of them."""
+    """The same for a whole configuration, as far as repositories are on this machine and can be opened.
+
+    Nothing else is told of them.
+    """
     several = [job for job in configuration.jobs.values() if len(job.targets) > 1]
-    names = dict.fromkeys(target for job in several for target in job.targets)
+    named = dict.fromkeys(target for job in several for target in job.targets)
+    names = [name for name in named if not location_of(configuration, name).is_remote]
     visits = {name: visited(configuration, name).polynomial for name in names}
     return list(polynomial_symptoms(several, {name: found for name, found in visits.items() if found is not None}))
 
