@@ -20,6 +20,12 @@ def access_to(config_file: str | None, name: str) -> Access:
     return access_of(load(config_file), name)
 
 
+def access_if_named(config_file: str | None, name: str) -> Access | None:
+    """The same, or None where the configuration has no target of this name. Raises `ConfigError`."""
+    configuration = load(config_file)
+    return access_of(configuration, name) if name in configuration.targets else None
+
+
 def access_of(configuration: Configuration, name: str, retry_lock: timedelta = timedelta(0)) -> Access:
     """How to open the repository on a configured target. Raises `ConfigError` where there is none of this name."""
     return Access(location_of(configuration, name), configuration.target(name).password, retry_lock=retry_lock)

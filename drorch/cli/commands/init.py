@@ -1,5 +1,7 @@
 """drorch init"""
 
+import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from drorch.cli.session import Session
 
 
 @click.command("init", cls=VerbCommand, exit_with=(*exit_codes.WRITES, 4))
-@click.option("--like", metavar="REPO", help="Share the chunker's polynomial of this repository.")
+@click.option("--like", metavar="REPO", help="Share the chunker's polynomial of this URL or, with -t, target.")
 @click.option("--like-password-file", metavar="FILE", help="Its password's file; default: the new one's password.")
 @click.option("--like-password-command", metavar="COMMAND", help="A command that prints its password.")
 @click.option(
@@ -41,9 +43,13 @@ def command(context: click.Context, /, **options: Any) -> None:
 def _model(session: Session, options: dict[str, Any], access: Access) -> Access | None:
     if options["like"] is None:
         return None
-    location = session.located(options["like"])
     file, by_command = options["like_password_file"], options["like_password_command"]
-    if file is None and by_command is None:
-        return Access(location, access.password, lock=False)
-    origin = PasswordOrigin(file=Path(file) if file else None, command=by_command)
+    asked = file is not None or by_command is not None
+    origin = PasswordOrigin(file=Path(file) if file else None, command=by_command) if asked else access.password
+    if session.values.get("target"):
+        targets = importlib.import_module("drorch.app.targets")
+        named: Access | None = targets.access_if_named(session.values.get("config"), options["like"])
+        if named is not None:
+            return replace(named, lock=False, password=origin if asked else named.password)
+    location = session.located(options["like"])
     return Access(location, origin, lock=False)
