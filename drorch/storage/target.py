@@ -4,7 +4,7 @@ Each promise is written at its method and tested by one contract suite (tests/st
 implementation and every wrapper. All methods may be called from several threads at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,4 +88,12 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Give back connections; the target is not used afterwards. Closing twice is fine."""
+        ...
+
+
+class BatchRemoval(Protocol):
+    """What a target may offer beside its contract, where one request can remove many objects."""
+
+    def remove_many(self, keys: Iterable[str]) -> None:
+        """Remove objects; missing ones are fine. Where it raises, some of them may have been removed."""
         ...

@@ -50,8 +50,8 @@ class Reader:
             try:
                 answer = self.client.head_object(**self._named(key, version))
             except ClientError as fault:
-                if code_of(fault) == "404":
-                    self._tell_what_is_missing()
+                if code_of(fault).isdigit():
+                    self._tell_why(key, version)
                 raise
         return int(answer["ContentLength"])
 
@@ -82,13 +82,13 @@ class Reader:
         named = {"Bucket": self.place.bucket, "Key": self.place.name_of(key)}
         return named if version is None else {**named, "VersionId": version}
 
-    def _tell_what_is_missing(self) -> None:
-        """An answer without a body cannot tell a missing object from a missing bucket."""
+    def _tell_why(self, key: str, version: str | None) -> None:
+        """Raises the reason: an answer without a body holds a status and nothing else."""
         try:
-            self.client.head_bucket(Bucket=self.place.bucket)
+            self.client.get_object(**self._named(key, version), Range="bytes=0-0")["Body"].close()
         except ClientError as fault:
-            if code_of(fault) == "404":
-                raise self.faults.no_bucket("it cannot be read") from fault
+            if code_of(fault) not in _BEYOND_THE_END:
+                raise
 
     def _too_short(self, key: str, wanted: int) -> TargetUnavailable:
         return TargetUnavailable(

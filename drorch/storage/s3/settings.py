@@ -40,7 +40,8 @@ class S3Settings:
     """One repository in a bucket, below `prefix` ("" or "a/b", without slashes at its ends).
 
     `endpoint` is a URL, None for AWS. Without `credentials` the environment, the files and the instance's role are
-    asked, as the AWS command line does. `storage_class` is for packs of data only, never for what every command reads.
+    asked, as the AWS command line does. `storage_class` is for packs, which keys do not tell by what is in them: one
+    that must be thawed before reading freezes trees, too. It is never put on anything else.
     `timeout_seconds` bounds every wait for the service, not a whole transfer.
     """
 
