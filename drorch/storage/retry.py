@@ -32,9 +32,10 @@ def _tell_nobody(_: str) -> None:
 class RetryPolicy:
     """How patient a target is. All in seconds.
 
-    One operation is given up once its next try would begin later than `deadline` after its first. Waits double from
-    `first_wait` to `longest_wait`; up to half of each is left to chance, so that clients do not come back together.
-    How long a single try may take is the target's own affair.
+    One operation is given up once its next try would begin later than `deadline` after its first. What follows is
+    tried once, until the target answers again: who cleans up after a failure does not wait as long once more. Waits
+    double from `first_wait` to `longest_wait`; up to half of each is left to chance, so that clients do not come back
+    together. How long a single try may take is the target's own affair.
     """
 
     deadline: float = 15 * 60.0
@@ -60,6 +61,7 @@ class RetryingTarget:
         self._policy = policy
         self._on_retry = on_retry
         self._closed = threading.Event()
+        self._is_given_up = False
 
     @property
     def properties(self) -> TargetProperties:
@@ -109,10 +111,14 @@ class RetryingTarget:
         began = self._clock.monotonic()
 
         def is_passing(fault: BaseException) -> bool:
-            return isinstance(fault, TargetError) and fault.retryable and not is_in_vain()
+            is_passing = isinstance(fault, TargetError) and fault.retryable and not is_in_vain()
+            self._is_given_up = self._is_given_up and is_passing
+            return is_passing
 
         def would_be_late(state: RetryCallState) -> bool:
-            return self._clock.monotonic() - began + state.upcoming_sleep > self._policy.deadline
+            late = self._clock.monotonic() - began + state.upcoming_sleep > self._policy.deadline
+            self._is_given_up = self._is_given_up or late
+            return self._is_given_up
 
         def give_up(state: RetryCallState) -> Result:
             fault = _fault_of(state)
@@ -138,7 +144,9 @@ class RetryingTarget:
             sleep=lambda _: None,
             retry_error_callback=give_up,
         )
-        return retrying(call)
+        result = retrying(call)
+        self._is_given_up = False
+        return result
 
 
 def _fault_of(state: RetryCallState) -> TargetError:

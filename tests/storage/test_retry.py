@@ -90,6 +90,37 @@ def test_the_deadline_is_the_last_moment_at_which_a_try_begins() -> None:
     assert isinstance(raised.value.__cause__, TargetUnavailable)
 
 
+def test_after_one_was_given_up_the_others_are_tried_once_until_one_succeeds() -> None:
+    clock = FakeClock()
+    plan = [Fault("stat", times=10**9), Fault("remove", times=1), Fault("save", times=1), Fault("save", number=3)]
+    target = RetryingTarget(FaultyTarget(MemoryTarget(), plan), clock, RetryPolicy(deadline=100))
+    with pytest.raises(TargetUnavailable, match="tried"):
+        target.stat(PACK)
+    waits = len(clock.slept)
+    with pytest.raises(TargetUnavailable, match="planned"):
+        target.remove(PACK)
+    with pytest.raises(TargetUnavailable, match="planned"):
+        target.save(PACK, b"x")
+    assert len(clock.slept) == waits
+    target.save(PACK, b"x")
+    target.save(PACK, b"y")
+    assert len(clock.slept) == waits + 1
+    assert target.load(PACK) == b"y"
+
+
+def test_an_error_of_another_kind_is_an_answer() -> None:
+    clock = FakeClock()
+    plan = [Fault("stat", times=10**9), Fault("load", error=TargetDenied), Fault("remove", times=2)]
+    target = RetryingTarget(FaultyTarget(MemoryTarget(), plan), clock, RetryPolicy(deadline=100))
+    with pytest.raises(TargetUnavailable, match="tried"):
+        target.stat(PACK)
+    waits = len(clock.slept)
+    with pytest.raises(TargetDenied):
+        target.load(PACK)
+    target.remove(PACK)
+    assert len(clock.slept) == waits + 2
+
+
 def test_the_time_of_the_tries_counts() -> None:
     clock = FakeClock()
 
