@@ -43,13 +43,15 @@ class Restic(StrEnum):
         return found
 
     @property
+    def version(self) -> tuple[int, ...]:
+        """What it says of itself, as in (0, 18, 1)."""
+        done = subprocess.run([self.path, "version"], capture_output=True, timeout=TIMEOUT_SECONDS, check=True)
+        return tuple(int(part) for part in done.stdout.decode().split()[1].partition("-")[0].split("."))
+
+    @property
     def locked_status(self) -> int:
         """How it exits where a repository is locked: with 11 since 0.17, with 1 before."""
-        told = subprocess.run(
-            [self.path, "version"], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True
-        )
-        major, minor = told.stdout.split()[1].split(".")[:2]
-        return 11 if (int(major), int(minor)) >= (0, 17) else 1
+        return 11 if self.version >= (0, 17) else 1
 
 
 each_restic = pytest.mark.parametrize("which", list(Restic))

@@ -1,6 +1,6 @@
 """Which snapshots of a lineage a retention keeps: a pure judgement over the times they were taken.
 
-The rules are those of restic's `forget`, so that both agree on what may go.
+The rules are those of restic's `forget` since 0.16, so that both agree on what may go.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -37,7 +37,8 @@ def kept(retention: Retention | None, taken: Mapping[Key, datetime], now: dateti
     """Those of the snapshots of one lineage that a retention keeps; each is given with when it was taken.
 
     Hours, days, weeks (ISO's) and so on are those of each moment's own zone. Spans end at the newest snapshot that is
-    not later than `now`. No retention, and one without any rule, keeps all.
+    not later than `now`. A rule that is not used up keeps the oldest snapshot too, so that a history gets as long as was
+    asked for. No retention, and one without any rule, keeps all.
     """
     if retention is None or not retention.keeps_something:
         return set(taken)
@@ -50,7 +51,8 @@ def kept(retention: Retention | None, taken: Mapping[Key, datetime], now: dateti
         (retention.monthly, _month),
         (retention.yearly, _year),
     ):
-        found.update(_newest_of_each(newest_first, taken, bucket)[:count])
+        chosen = _newest_of_each(newest_first, taken, bucket)[:count]
+        found.update(chosen + newest_first[-1:] if len(chosen) < count else chosen)
     return found | _within(retention, newest_first, taken, now)
 
 
@@ -80,5 +82,8 @@ def _within(
         (retention.within_monthly, _month),
         (retention.within_yearly, _year),
     ):
-        found.update(_newest_of_each(since(span), taken, bucket))
+        spanned = since(span)
+        found.update(_newest_of_each(spanned, taken, bucket))
+        if len(spanned) == len(newest_first):
+            found.update(spanned[-1:])
     return found
