@@ -251,7 +251,7 @@ def test_adopting_a_setuid_file_keeps_the_bit_that_chown_clears(tmp_path: Path) 
 
 def test_read_back_gives_the_content_and_keeps_the_access_time(tmp_path: Path) -> None:
     with opened(tmp_path) as destination:
-        destination.write_file((b"f",), (b"0123456789",), metadata(permissions=0o000))
+        destination.write_file((b"f",), (b"0123456789",), metadata(permissions=0o400))
         content = destination.read_back((b"f",))
         assert content is not None
         assert (content.size, content.read_at(3, 4), content.read_at(8, 100)) == (10, b"3456", b"89")
