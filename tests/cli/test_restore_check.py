@@ -73,7 +73,9 @@ def test_restore_chooses_overwrites_and_deletes_as_it_is_told(place: Path) -> No
 def test_a_dry_run_shows_the_plan_and_writes_nothing(place: Path) -> None:
     shown = drorch("-r", "r", "restore", "latest:/src", "--to", "out", "-n", "-v", cwd=place).stdout.decode()
     assert r"/sub/b\x1b[0m" in shown
-    assert shown.splitlines()[-1].startswith("would restore 2 files")
+    would, fetch = shown.splitlines()[-2:]
+    assert would.startswith("would restore 2 files")
+    assert fetch.startswith("to fetch: 90 B from 1 packs")
     assert not (place / "out").exists()
     (place / "out").mkdir()
     (place / "out" / "extra").touch()
