@@ -37,8 +37,8 @@ def kept(retention: Retention | None, taken: Mapping[Key, datetime], now: dateti
     """Those of the snapshots of one lineage that a retention keeps; each is given with when it was taken.
 
     Hours, days, weeks (ISO's) and so on are those of each moment's own zone. Spans end at the newest snapshot that is
-    not later than `now`. A rule that is not used up keeps the oldest snapshot too, so that a history gets as long as was
-    asked for. No retention, and one without any rule, keeps all.
+    not later than `now`. A rule that is not used up keeps the oldest snapshot too, so that a history gets as long as
+    was asked for. No retention, and one without any rule, keeps all.
     """
     if retention is None or not retention.keeps_something:
         return set(taken)
