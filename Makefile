@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo test check format bench docs
+.PHONY: help setup demo test torture check format bench docs
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -16,6 +16,9 @@ demo: ## back up, change, back up, check, restore and compare a real tree
 
 test: ## all tests
 	@sh scripts/test.sh
+
+torture: setup ## the tests that search for faults, for an hour or as long as DRORCH_EXAMPLES makes it; seeds are printed
+	DRORCH_TORTURE=1 $(BIN)/python -m pytest -q -s tests/machine tests/catalog/test_writers.py
 
 check: setup ## lint, types, floors and house rules
 	$(BIN)/ruff check .

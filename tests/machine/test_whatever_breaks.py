@@ -1,7 +1,8 @@
 """Whatever a target breaks and wherever the process dies: every listed snapshot restores.
 
 A state machine changes a tree, backs it up over a target that fails, lies or dies as drawn, and forgets all that the
-process knew. DRORCH_TORTURE=1 runs it for long; the seed it prints is given back as DRORCH_SEED.
+process knew. DRORCH_TORTURE=1 (`make torture`) runs it for long, or as often as DRORCH_EXAMPLES says; the seed it
+prints is given back as DRORCH_SEED.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ from tests.machine.memory_source import SECOND, Garden, Item, MemorySource
 
 PASSWORD = "torture"  # noqa: S105
 TORTURE = os.environ.get("DRORCH_TORTURE") == "1"
-EXAMPLES, STEPS = (3000, 40) if TORTURE else (60, 12)
+EXAMPLES, STEPS = (int(os.environ.get("DRORCH_EXAMPLES", "3000")), 40) if TORTURE else (60, 12)
 KIB = 1 << 10
 SIZES = (0, 1, 900, 40 * KIB, 700 * KIB, 9 * KIB * KIB, 17 * KIB * KIB)
 """From nothing to more than a pack holds; several chunks from 700 KiB on."""
