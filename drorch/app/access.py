@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from drorch.app.locations import Location
+from drorch.app.opening import Tell, tell_nobody
 from drorch.app.unlocking import Password, Unlocking
 from drorch.errors import SecretMissing, UsageError
 from drorch.process.commands import output_of
@@ -62,7 +63,7 @@ class PasswordOrigin:
 class Access:
     """How to reach one repository. Without `lock` it is only read, and others are not kept from removing.
 
-    `unlocking` is there where that has begun already.
+    `unlocking` is there where that has begun already. `tell` is told of what failed and is tried again.
     """
 
     location: Location
@@ -70,6 +71,7 @@ class Access:
     lock: bool = True
     retry_lock: timedelta = timedelta(0)
     unlocking: Unlocking | None = field(default=None, repr=False, compare=False)
+    tell: Tell = field(default=tell_nobody, repr=False, compare=False)
 
     @contextmanager
     def begun(self) -> Iterator["Access"]:

@@ -25,7 +25,9 @@ def opened(access: Access, *, lock: bool = True) -> Iterator[Repository]:
     clock = SystemClock()
     with ExitStack() as stack:
         unlocking = access.unlocking or stack.enter_context(Unlocking(access.location, access.password))
-        target = stack.enter_context(closing(wrapped(unlocking.target, access.location, Patience.LONG, clock)))
+        target = stack.enter_context(
+            closing(wrapped(unlocking.target, access.location, Patience.LONG, clock, access.tell))
+        )
         unlocked = unlocking.result()
         if not access.lock:
             target = ReadOnlyTarget(target)

@@ -4,6 +4,7 @@ What a remote kind needs is imported when a place of that kind is opened, so tha
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -15,6 +16,14 @@ from drorch.storage.target import Target
 
 BRIEF_SECONDS = 10.0
 """How long one waits for a single answer of a target that is only looked at."""
+
+
+Tell = Callable[[str], None]
+"""Is told something worth knowing while work goes on, from any thread."""
+
+
+def tell_nobody(_: str) -> None:
+    """For those who do not want to know."""
 
 
 class Patience(Enum):
@@ -50,11 +59,12 @@ def open_target(location: Location, patience: Patience = Patience.LONG) -> Targe
     return wrapped(bare_target(location, clock, hasty=patience is Patience.NONE), location, patience, clock)
 
 
-def wrapped(target: Target, location: Location, patience: Patience, clock: Clock) -> Target:
-    """A target of this place, tried again and within its limits."""
+def wrapped(target: Target, location: Location, patience: Patience, clock: Clock, tell: Tell = tell_nobody) -> Target:
+    """A target of this place, tried again and within its limits; `tell` is told of each failure that is tried again."""
     if location.is_remote and patience is not Patience.NONE:
         retry = importlib.import_module("drorch.storage.retry")
-        target = retry.RetryingTarget(target, clock, retry.RetryPolicy(deadline=float(patience.value)))
+        policy = retry.RetryPolicy(deadline=float(patience.value))
+        target = retry.RetryingTarget(target, clock, policy, tell)
     if location.limits is not None and location.budget is not None:
         throttle = importlib.import_module("drorch.storage.throttle")
         budget = importlib.import_module("drorch.storage.budget").budget_in(location.budget)

@@ -7,7 +7,8 @@ import getpass
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -60,7 +61,21 @@ class Session:
             password=self._password(new=new),
             lock=not self.values.get("no_lock"),
             retry_lock=self.retry_lock,
+            tell=self.output.note,
         )
+
+    @contextmanager
+    def begun(self) -> Iterator[Access]:
+        """How to open the repository, which is being unlocked from now on unless somebody is asked for the password.
+
+        Raises as `access` does, and `SecretMissing`.
+        """
+        access = self.access()
+        if isinstance(access.password, PasswordOrigin) and access.password.is_asked_for:
+            yield access
+        else:
+            with access.begun() as begun:
+                yield begun
 
     def _access_to_target(self) -> Access:
         if self.values.get("repo") or self.values.get("repository_file"):
@@ -71,7 +86,8 @@ class Session:
         )
         if self.values.get("no_cache"):
             access = access.uncached()
-        return replace(access, lock=not self.values.get("no_lock"), retry_lock=self.retry_lock)
+        lock = not self.values.get("no_lock")
+        return replace(access, lock=lock, retry_lock=self.retry_lock, tell=self.output.note)
 
     def located(self, url: str) -> Location:
         """The place that a URL of the command line names. Raises `UsageError`."""
