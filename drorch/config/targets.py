@@ -180,6 +180,13 @@ class SftpTargetTable(Table):
     limits: list[LimitTable] = Field(default=[], description="How much of the line is used, and when.")
     price: PriceTable | None = Field(default=None, description="What fetching costs.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _can_tell_its_passphrase(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("carrier") == "ssh" and "passphrase" in value:
+            raise wrong('ssh cannot be told a passphrase; write "auto", or add the key to an agent', at="carrier")
+        return value
+
 
 TARGET_KINDS: Mapping[str, type[Table]] = {"local": LocalTargetTable, "s3": S3TargetTable, "sftp": SftpTargetTable}
 

@@ -64,7 +64,7 @@ identity_file = "/nonexistent/key"
 passphrase = { file = "/nonexistent/passphrase" }
 known_hosts = "/nonexistent/known_hosts"
 jump = "me@gate:22"
-carrier = "ssh"
+carrier = "paramiko"
 connections = 2
 limits = [{ between = "08:00-24:00", upload = "1 MiB/s", download = "2 MiB/s" }]
 price = { request_per_1000 = 0.0004, currency = "USD" }
@@ -104,7 +104,7 @@ def test_a_server_is_as_it_was_written() -> None:
         passphrase=FileSecret(Path("/nonexistent/passphrase")),
         known_hosts=Path("/nonexistent/known_hosts"),
         jump="me@gate:22",
-        carrier="ssh",
+        carrier="paramiko",
         connections=2,
         limits=(LimitSpec(time(8), time(0), MIB, 2 * MIB),),
         price=PriceSpec(0.0, 0.0004, "USD"),
@@ -215,6 +215,13 @@ def test_what_the_reader_refuses_of_a_server_does_not_fit_the_schema(old: str, n
     assert text != SFTP
     assert faults(text)
     assert invalid(text)
+
+
+def test_a_passphrase_that_ssh_cannot_be_told_is_a_fault() -> None:
+    (told,) = faults(FULL_SFTP.replace('carrier = "paramiko"', 'carrier = "ssh"'))
+    assert told.endswith('ssh cannot be told a passphrase; write "auto", or add the key to an agent')
+    text = FULL_SFTP.replace('carrier = "paramiko"', 'carrier = "ssh"')
+    assert configuration("\n".join(line for line in text.splitlines() if "passphrase" not in line)).targets
 
 
 def test_the_example_uses_every_key_of_a_target() -> None:
