@@ -31,6 +31,7 @@ def quiet_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         for name in _NOT_FOR_TESTS:
             environment.delenv(name, raising=False)
         environment.setenv("RESTIC_CACHE_DIR", str(tmp_path_factory.mktemp("restic-cache")))
+        environment.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 
