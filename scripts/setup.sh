@@ -56,11 +56,23 @@ apt_install_quietly() (
     apt_install "$@"
 )
 
+# Nor do they at the next boot; who wants them for more than tests enables them.
+stay_off() {
+    command -v systemctl >/dev/null 2>&1 || return 0
+    for package in "$@"; do
+        case $package in
+        openssh-server) as_root systemctl disable ssh.service ssh.socket || return 1 ;;
+        postgresql) as_root systemctl disable postgresql.service || return 1 ;;
+        esac
+    done
+}
+
 install_packages() {
     [ $# -gt 0 ] || return 0
     command -v apt-get >/dev/null 2>&1 || fail "please install: $*"
     [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null 2>&1 || fail "please install as root: apt-get install $*"
     quietly "packages $*" apt_install_quietly "$@" || exit 1
+    stay_off "$@" >/dev/null 2>&1 || say "the services of $* start at the next boot"
 }
 
 can_make_venv() {
