@@ -30,7 +30,7 @@ class Patience(Enum):
     """How long a target that fails is tried again."""
 
     NONE = 0
-    """Once, with short waits: for those who look what is there."""
+    """Once, with short waits and without limits: for those who look what is there, and leave no trace."""
     BRIEF = 10
     """For some seconds: until it has answered once, a target may just as well not be there."""
     LONG = 900
@@ -61,7 +61,9 @@ def open_target(location: Location, patience: Patience = Patience.LONG) -> Targe
 
 def wrapped(target: Target, location: Location, patience: Patience, clock: Clock, tell: Tell = tell_nobody) -> Target:
     """A target of this place, tried again and within its limits; `tell` is told of each failure that is tried again."""
-    if location.is_remote and patience is not Patience.NONE:
+    if patience is Patience.NONE:
+        return target
+    if location.is_remote:
         retry = importlib.import_module("drorch.storage.retry")
         policy = retry.RetryPolicy(deadline=float(patience.value))
         target = retry.RetryingTarget(target, clock, policy, tell)

@@ -78,6 +78,7 @@ def test_limits_hold_for_any_kind(tmp_path: Path) -> None:
         target.save(f"index/{name}", bytes(10 * KIB))
     assert clock.monotonic() - began >= 19
     assert sorted(path.name for path in (tmp_path / "budget").iterdir()) == ["upload"]
+    assert isinstance(open_target(location, Patience.NONE), LocalTarget)
 
 
 def test_what_is_elsewhere_is_remembered_below_its_folder(tmp_path: Path) -> None:
