@@ -1,26 +1,11 @@
-"""Options and arguments that say which snapshots are meant; the same wherever snapshots are chosen."""
+"""What the command line says of snapshots, understood: the same wherever snapshots are chosen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
+from typing import Any
 
 from drorch.actions.snapshots import Reference, SnapshotFilter, parse_reference
 from drorch.errors import UsageError
-
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
-
-
-def filter_options(command: _Decorated) -> _Decorated:
-    """Add --host, --path and --tag."""
-    for option in (
-        click.option("--tag", "tags", multiple=True, metavar="TAG[,TAG]", help="With all these tags; may be repeated."),
-        click.option("--path", "paths", multiple=True, metavar="PATH", help="Of this path; may be repeated."),
-        click.option("-H", "--host", "hosts", multiple=True, metavar="HOST", help="Of this host; may be repeated."),
-    ):
-        command = option(command)
-    return command
 
 
 def chosen(options: Mapping[str, Any]) -> SnapshotFilter:

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
+from drorch.app.access import Access
 from drorch.cli.output.writer import Output
 from drorch.cli.session import Session
 from drorch.clock import SystemClock
@@ -18,10 +19,10 @@ def proving() -> Any:
     return importlib.import_module("drorch.app.proving")
 
 
-def place_of(session: Session) -> Any:
-    """The target that is named, as a `drorch.app.proving.Place`; None where none is."""
+def place_of(session: Session, access: Access | None = None) -> Any:
+    """The target that is named, as a `drorch.app.proving.Place`; None where none is. `access` is how it is opened."""
     target = session.values.get("target")
-    return proving().Place(session.values.get("config"), target, session.access()) if target else None
+    return proving().Place(session.values.get("config"), target, access or session.access()) if target else None
 
 
 def tell(output: Output, alarms: Iterable[Problem], complaints: Iterable[str]) -> int:

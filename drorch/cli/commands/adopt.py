@@ -7,7 +7,8 @@ import click
 from drorch.app import adopt as app
 from drorch.app import configuration as app_configuration
 from drorch.cli import exit_codes
-from drorch.cli.choosing import chosen, filter_options
+from drorch.cli.choosing import chosen
+from drorch.cli.filters import filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.writer import Output
 from drorch.cli.records import local_time

@@ -6,7 +6,8 @@ import click
 
 from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
-from drorch.cli.choosing import chosen, filter_options, reference_with
+from drorch.cli.choosing import chosen, reference_with
+from drorch.cli.filters import filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.escaping import visible_name
 from drorch.cli.records import local_time, long_line, node_record, snapshot_record

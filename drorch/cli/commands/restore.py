@@ -12,8 +12,9 @@ from drorch.actions.snapshots import parse_reference
 from drorch.app import restore as app_restore
 from drorch.app.restore import PlannedRestore, RestoreSpec
 from drorch.cli import exit_codes
-from drorch.cli.choosing import chosen, filter_options
+from drorch.cli.choosing import chosen
 from drorch.cli.fetching import fetching_record, fetching_text
+from drorch.cli.filters import filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
 from drorch.cli.output.writer import Output

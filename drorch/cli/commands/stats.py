@@ -7,7 +7,8 @@ import click
 from drorch.actions.stats import Stats, StatsMode
 from drorch.app import reading as app_reading
 from drorch.cli import exit_codes
-from drorch.cli.choosing import chosen, filter_options
+from drorch.cli.choosing import chosen
+from drorch.cli.filters import filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.session import Session
 from drorch.units import format_size
