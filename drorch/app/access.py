@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from drorch.app.locations import Location
@@ -78,6 +78,10 @@ class Access:
         """The same, its repository being unlocked from now on. Raises as `Unlocking` does."""
         with Unlocking(self.location, self.password) as unlocking:
             yield replace(self, unlocking=unlocking)
+
+    def at(self, moment: datetime) -> "Access":
+        """The same as it was at a moment: only to be read. Raises `UsageError` where the past is not kept."""
+        return replace(self, location=self.location.at(moment), lock=False)
 
     def uncached(self) -> "Access":
         """The same, with nothing kept here of what is read."""

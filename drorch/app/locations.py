@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -46,7 +47,7 @@ class Location:
     """Where one repository is and how it is gone about: `name` is what the configuration calls it.
 
     `limits` bound the use of its line, by all processes that share `budget`, a folder. Below `cache`, a folder, what
-    every command reads of it is kept; None: nothing is.
+    every command reads of it is kept; None: nothing is. With a `moment` it is the place as it was then.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class Location:
     limits: Limits | None = None
     budget: Path | None = None
     cache: Path | None = None
+    moment: datetime | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -63,6 +65,14 @@ class Location:
     def uncached(self) -> "Location":
         """The same, and nothing of it is kept here."""
         return replace(self, cache=None)
+
+    def at(self, moment: datetime) -> "Location":
+        """The same as it was at a moment, which has a time zone. Raises `UsageError` where the past is not kept."""
+        if not isinstance(self.settings, S3Settings):
+            raise UsageError(
+                "only a bucket with versions can be opened as it was", hint="Leave --at out, or choose such a target."
+            )
+        return replace(self, moment=moment, cache=None)
 
     def same_place(self, other: "Location") -> bool:
         """Whether both lead to the same repository, as far as their words tell."""

@@ -6,12 +6,14 @@ What a remote kind needs is imported when a place of that kind is opened, so tha
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum
 
 from drorch.app.locations import LocalPlace, Location
 from drorch.clock import Clock, SystemClock
 from drorch.storage.local import LocalTarget
 from drorch.storage.s3.settings import S3Settings
+from drorch.storage.sftp.settings import SftpSettings
 from drorch.storage.target import Target
 
 BRIEF_SECONDS = 10.0
@@ -47,9 +49,17 @@ def bare_target(location: Location, clock: Clock, *, hasty: bool = False) -> Tar
         return LocalTarget(settings.path)
     if hasty:
         settings = replace(settings, timeout_seconds=BRIEF_SECONDS)
-    kind = "s3.target" if isinstance(settings, S3Settings) else "sftp.target"
-    module = importlib.import_module(f"drorch.storage.{kind}")
-    made: Target = module.S3Target(settings, clock) if isinstance(settings, S3Settings) else module.SftpTarget(settings)
+    return _in_bucket(settings, location.moment, clock) if isinstance(settings, S3Settings) else _behind_ssh(settings)
+
+
+def _in_bucket(settings: S3Settings, moment: datetime | None, clock: Clock) -> Target:
+    module = importlib.import_module(f"drorch.storage.s3.{'past' if moment else 'target'}")
+    made: Target = module.S3TargetAt(settings, moment, clock) if moment else module.S3Target(settings, clock)
+    return made
+
+
+def _behind_ssh(settings: SftpSettings) -> Target:
+    made: Target = importlib.import_module("drorch.storage.sftp.target").SftpTarget(settings)
     return made
 
 

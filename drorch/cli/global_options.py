@@ -1,6 +1,7 @@
 """Options that stand before or after the verb, and the command class that accepts them after it."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import click
@@ -43,6 +44,21 @@ class Duration(click.ParamType[float]):
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
+class Instant(click.ParamType[datetime]):
+    """A time like "2026-08-01 02:30", in the machine's zone unless it names one."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, with its zone. Fails as a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(str(value)).astimezone()
+        except (ValueError, OverflowError):
+            self.fail(f'"{value}" is not a time; write for instance "2026-08-01 02:30"', param, ctx)
+
+
 def global_options() -> list[click.Parameter]:
     """A fresh set of the options every command has."""
     return [
@@ -52,6 +68,7 @@ def global_options() -> list[click.Parameter]:
         _option("--repository-file", metavar="FILE", help="File that holds the URL [$RESTIC_REPOSITORY_FILE]."),
         _option("-p", "--password-file", metavar="FILE", help="File that holds the password [$RESTIC_PASSWORD_FILE]."),
         _option("--password-command", metavar="COMMAND", help="Command that prints it [$RESTIC_PASSWORD_COMMAND]."),
+        _option("--at", type=Instant(), metavar="TIME", help="Read a bucket with versions as it was at this time."),
         _option("--json", is_flag=True, help="Write JSON: one object, or one object a line."),
         _option("-v", "--verbose", count=True, help="Say more; twice for still more."),
         _option("-q", "--quiet", is_flag=True, help="Say only the result and faults."),

@@ -20,8 +20,11 @@ def proving() -> Any:
 
 
 def place_of(session: Session, access: Access | None = None) -> Any:
-    """The target that is named, as a `drorch.app.proving.Place`; None where none is. `access` is how it is opened."""
-    target = session.values.get("target")
+    """The target that is named, as a `drorch.app.proving.Place`, opened with `access`; None where none is.
+
+    None with --at, too: what was does not tell what is.
+    """
+    target = None if session.values.get("at") else session.values.get("target")
     return proving().Place(session.values.get("config"), target, access or session.access()) if target else None
 
 

@@ -54,8 +54,11 @@ class Session:
 
         Raises `UsageError`, and `ConfigError` where a target of the configuration is named.
         """
-        if self.values.get("target"):
-            return self._access_to_target()
+        access = self._access_to_target() if self.values.get("target") else self._access_by_url(new=new)
+        moment = self.values.get("at")
+        return access.at(moment) if moment else access
+
+    def _access_by_url(self, *, new: bool) -> Access:
         return Access(
             location=self.located(self._url()),
             password=self._password(new=new),
