@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from drorch.app.access import Access
-from drorch.app.opening import Patience, remembered, wrapped
+from drorch.app.opening import Patience, metadata_view, wrapped
 from drorch.app.unlocking import Unlocking
 from drorch.clock import SystemClock
 from drorch.errors import TargetError
@@ -31,7 +31,9 @@ def opened(access: Access, *, lock: bool = True) -> Iterator[Repository]:
         unlocked = unlocking.result()
         if not access.lock:
             target = ReadOnlyTarget(target)
-        metadata = remembered(target, access.location, unlocked.config.id, clock)
+        metadata = metadata_view(target, access.location, unlocked.config.id, clock, saves=access.lock)
+        if metadata is not None:
+            stack.enter_context(closing(metadata))
         repository = Repository(target, unlocked.master, unlocked.config, clock, metadata)
         if lock and access.lock:
             stack.enter_context(repository.shared_lock(access.retry_lock))

@@ -84,10 +84,21 @@ def wrapped(target: Target, location: Location, patience: Patience, clock: Clock
     return target
 
 
-def remembered(target: Target, location: Location, repository_id: str, clock: Clock) -> Target | None:
-    """The view of a target through which a repository reads and saves its metadata; None where it needs none."""
-    if location.cache is None:
+def metadata_view(
+    target: Target, location: Location, repository_id: str, clock: Clock, *, saves: bool
+) -> Target | None:
+    """The view of a target through which a repository reads and saves its metadata; None where it needs none.
+
+    One that `saves` leaves the storage class to packs of data: what every command reads must not be put away.
+    """
+    settings = location.settings
+    if saves and isinstance(settings, S3Settings) and settings.storage_class is not None:
+        warm = replace(location, settings=replace(settings, storage_class=None))
+        target = wrapped(bare_target(warm, clock), warm, Patience.LONG, clock)
+    elif location.cache is None:
         return None
+    if location.cache is None:
+        return target
     caches = importlib.import_module("drorch.storage.cache")
     view: Target = caches.cached(target, location.cache, repository_id, clock)
     return view

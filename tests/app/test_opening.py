@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from drorch.app.locations import located
-from drorch.app.opening import Patience, bare_target, open_target, remembered, wrapped
+from drorch.app.opening import Patience, bare_target, metadata_view, open_target, wrapped
 from drorch.clock import SystemClock
 from drorch.errors import TargetUnavailable
 from drorch.storage.cache import CachedTarget
@@ -30,7 +30,7 @@ def test_a_folder_of_this_machine_is_opened_as_it_is(tmp_path: Path) -> None:
     target = open_target(located(str(tmp_path)))
     assert isinstance(target, LocalTarget)
     assert target.root == tmp_path
-    assert remembered(target, located(str(tmp_path)), "00", SystemClock()) is None
+    assert metadata_view(target, located(str(tmp_path)), "00", SystemClock(), saves=True) is None
 
 
 def test_a_bucket_is_tried_again_unless_one_only_looks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,9 +82,9 @@ def test_limits_hold_for_any_kind(tmp_path: Path) -> None:
 
 
 def test_what_is_elsewhere_is_remembered_below_its_folder(tmp_path: Path) -> None:
-    view = remembered(MemoryTarget(), replace(AWAY, cache=tmp_path), "ab" * 32, SystemClock())
+    view = metadata_view(MemoryTarget(), replace(AWAY, cache=tmp_path), "ab" * 32, SystemClock(), saves=True)
     assert isinstance(view, CachedTarget)
-    assert remembered(MemoryTarget(), AWAY.uncached(), "ab" * 32, SystemClock()) is None
+    assert metadata_view(MemoryTarget(), AWAY.uncached(), "ab" * 32, SystemClock(), saves=True) is None
 
 
 def test_nobody_pays_for_kinds_that_are_not_used(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def command(context: click.Context, /, **options: Any) -> int:
     session = Session.of(context)
     output, clock = session.output, SystemClock()
     started = clock.monotonic()
-    with app_restore.planned_restore(session.access(), _spec(options)) as planned:
+    # What was restored proves something of the target only where nothing of it came from a cache.
+    access = session.access() if options["dry_run"] else session.access().uncached()
+    with app_restore.planned_restore(access, _spec(options)) as planned:
         snapshot_id = planned.named.id.hex()
         if options["dry_run"]:
             _show_plan(session, planned)

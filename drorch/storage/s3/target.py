@@ -42,8 +42,8 @@ _NO_BATCHES = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 class S3Target:
     """Objects of one bucket below one prefix. Safe among threads, processes and restic itself.
 
-    Each request is tried once: a wrapper tries again. A `storage_class` is put on all packs: a key does not tell
-    packs of data from packs of trees, so classes that must be thawed before reading freeze trees, too.
+    Each request is tried once: a wrapper tries again. A `storage_class` is put on every pack that is
+    saved through it: a key does not tell packs of data from packs of trees.
     """
 
     def __init__(self, settings: S3Settings, clock: Clock) -> None:
