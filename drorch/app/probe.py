@@ -14,7 +14,6 @@ from drorch.actions.probe.facts import Probed
 from drorch.actions.probe.plan import Witness, carry_out, plan
 from drorch.actions.probe.position import JobPlaces, Place, Stand, Whereabouts, position
 from drorch.app.locations import LocalPlace, Location
-from drorch.app.opening import Patience, wrapped
 from drorch.app.status import status
 from drorch.app.targets import location_of
 from drorch.clock import Clock
@@ -98,7 +97,12 @@ def _scratch_on(location: Location, clock: Clock) -> ScratchPlace:
         scratch = importlib.import_module("drorch.storage.s3.scratch").S3Scratch(settings, name, clock)
     else:
         scratch = importlib.import_module("drorch.storage.sftp.scratch").SftpScratch(settings, name)
-    return _WithinLimits(scratch, wrapped(scratch.target, location, Patience.NONE, clock))
+    if location.limits is None or location.budget is None:
+        return scratch
+    # Limits, and no second tries: those would hide what the probe is after.
+    budget = importlib.import_module("drorch.storage.budget").budget_in(location.budget)
+    throttle = importlib.import_module("drorch.storage.throttle")
+    return _WithinLimits(scratch, throttle.ThrottledTarget(scratch.target, location.limits, budget, clock))
 
 
 def _jobs_on(configuration: Configuration, name: str, clock: Clock) -> list[JobPlaces]:

@@ -42,7 +42,7 @@ VERBS = {
     "bootstrap": Verb("bootstrap", "Bring a bare host back.", "Set up"),
     "catalog": Verb("catalog", "Rebuild the catalog from the targets.", "Set up"),
     "config": Verb("config", "Check, show and describe the configuration.", "Set up"),
-    "target": Verb("target", "Try out targets.", "Set up"),
+    "target": Verb("target", "Try out targets, and bring back what they hide.", "Set up"),
     "doctor": Verb("doctor", "Tell what would fail tonight, and why.", "Set up"),
     "audit": Verb("audit", "Show and verify who did what.", "Tell"),
 }

@@ -75,6 +75,10 @@ class Versioned(Protocol):
         """Whether the place says that it keeps versions; None where it does not say."""
         ...
 
+    def save_version(self, key: str, data: Buffer) -> str:
+        """Store an object; the id of its version, "" where it got none. Raises `TargetError`."""
+        ...
+
     def versions(self, key: str) -> Sequence[str]:
         """The ids of the versions of one object, newest first. Raises `NotOffered`, and other `TargetError`s."""
         ...

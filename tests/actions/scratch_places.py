@@ -22,6 +22,11 @@ SMALL = Extent(
 )
 """A probe that takes no time on a server of this machine."""
 
+CONTRACT = frozenset({
+    "write", "read", "range", "short", "fresh", "list", "overwrite", "atomic", "delete", "gone", "many",
+})  # fmt: skip
+"""The steps that every sound target answers by yes where nothing is forbidden."""
+
 
 @dataclass
 class Listener:

@@ -18,10 +18,8 @@ from drorch.storage.memory import MemoryTarget
 from drorch.storage.readonly import ReadOnlyTarget
 from drorch.storage.target import Target
 from tests.actions import scratch_places as places
-from tests.actions.scratch_places import SMALL, Listener, PlainScratch
+from tests.actions.scratch_places import CONTRACT, SMALL, Listener, PlainScratch
 from tests.doubles import FakeClock, Fault, FaultyTarget
-
-CONTRACT = ("write", "read", "range", "short", "fresh", "list", "overwrite", "atomic", "delete", "gone")
 
 
 def probed(scratch: ScratchPlace, listener: Listener | None = None, extent: Extent = SMALL) -> Probed:
@@ -42,7 +40,7 @@ def test_a_folder_keeps_everything_drorch_relies_on_and_is_left_as_it_was(tmp_pa
     found = probed(LocalScratch(tmp_path, "scratch"), listener)
     assert found.broken == ()
     assert {name: found.by_name[name].answer for name in CONTRACT} == dict.fromkeys(CONTRACT, Answer.YES)
-    assert {fact.name for fact in found.facts} > {"many", "clock", "latency", "upload", "download", "space"}
+    assert {fact.name for fact in found.facts} > {"clock", "latency", "upload", "download", "space"}
     assert [path.name for path in tmp_path.iterdir()] == ["config"]
     assert (listener.facts, listener.leftovers) == (list(found.facts), [])
 
@@ -208,4 +206,4 @@ def test_many_objects_are_not_saved_where_that_takes_long() -> None:
 def test_a_lock_that_the_configuration_relies_on_is_a_promise(tmp_path: Path) -> None:
     steps = probing.plan(SMALL, lock_relied_on=True)
     found = probing.carry_out(LocalScratch(tmp_path, "scratch"), steps, SystemClock(), SMALL, Listener())
-    assert {fact.name for fact in found.broken} == {"versions", "lock"}
+    assert {fact.name for fact in found.broken} == {"lock"}

@@ -4,6 +4,7 @@
         bucket = server.new_bucket("some-name")      # server.endpoint, server.access_key, server.secret_key
 
 It checks signatures and Content-MD5, and knows versions and object lock. It lists by folders, not in byte order.
+Its limited account may read, write, delete and lock, but not lift a lock, and policies of buckets bind it wholly.
 """
 
 import contextlib
@@ -67,6 +68,8 @@ class SeaweedFS:
     def __init__(self, place: Path, certificate: Certificate | None = None) -> None:
         self.access_key = "AKDRORCHTEST"
         self.secret_key = secrets.token_hex(20)
+        self.limited_access_key = "AKDRORCHLIMITED"
+        self.limited_secret_key = secrets.token_hex(20)
         self._place = place
         self.certificate = certificate
         self._ports: dict[str, int] = {}
@@ -141,7 +144,13 @@ class SeaweedFS:
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
         rights = ["Admin", "Read", "Write", "List", "Tagging"]
         identities = self._place / "identities.json"
-        identities.write_text(json.dumps({"identities": [{"name": "test", "credentials": [keys], "actions": rights}]}))
+        limited_keys = {"accessKey": self.limited_access_key, "secretKey": self.limited_secret_key}
+        limited_rights = ["Read", "Write", "List", "PutObjectRetention", "GetObjectRetention"]
+        known = [
+            {"name": "test", "credentials": [keys], "actions": rights},
+            {"name": "limited", "credentials": [limited_keys], "actions": limited_rights},
+        ]
+        identities.write_text(json.dumps({"identities": known}))
         ports = {name: port for name, port in self._ports.items() if self.certificate or name != "s3.port.https"}
         options = {
             "dir": self._place / "data",

@@ -34,8 +34,8 @@ def latency(bench: Bench) -> Finding:
 def many_keys(bench: Bench) -> Finding:
     """Whether more objects are listed than a page of a listing has; tried only where that is quick."""
     count, width = bench.extent.page, bench.target.properties.connections
-    if retention := _locks_everything(bench):
-        return left_out(f"Not tried: what is saved here is locked for {retention}, and {count} objects would stay.")
+    if reason := _stays(bench):
+        return left_out(f"Not tried: {reason}, and {count} objects would stay.")
     if "save_seconds" not in bench.known["latency"].finding.figures:
         return left_out("Not tried: how long it would take is not known.")
     expected = bench.known["latency"].finding.figures["save_seconds"] * count / width
@@ -70,8 +70,8 @@ def clock_skew(bench: Bench) -> Finding:
 
 def upload(bench: Bench) -> Finding:
     """How fast large objects go there: one, and some more beside each other where that one was quick."""
-    if retention := _locks_everything(bench):
-        return left_out(f"Not measured: what is saved here is locked for {retention}, and large objects would stay.")
+    if reason := _stays(bench):
+        return left_out(f"Not measured: {reason}, and large objects would stay.")
     extent, width = bench.extent, bench.target.properties.connections
     content = noise(extent.large_bytes)
     seconds = bench.timed(lambda: bench.target.save(key_of("large"), content))
@@ -132,11 +132,13 @@ def _forget(bench: Bench, keys: list[str]) -> None:
             bench.abilities.cached.forget(key)
 
 
-def _locks_everything(bench: Bench) -> str:
-    """How long the place locks whatever is saved; "" where it does not."""
+def _stays(bench: Bench) -> str:
+    """Why what is saved here cannot be removed at once; "" where it can."""
+    if bench.answered("delete", Answer.NO):
+        return "nothing can be removed here with these credentials"
     locking = bench.abilities.locking
     retention = locking.default_retention() if locking is not None else None
-    return rough_span(retention) if retention else ""
+    return f"what is saved here is locked for {rough_span(retention)}" if retention else ""
 
 
 def _has_uploaded(bench: Bench) -> bool:

@@ -116,6 +116,10 @@ def _immutable(probed: Probed, jobs: Sequence[JobPlaces], lock: LockWish | None)
         if lock == "governance" and not answered("lift", Answer.NO):
             return no("Object lock is on, but these credentials may lift it: take away the right to.")
         return yes("Object lock keeps what is saved until its time, whoever has these credentials.")
+    if answered("lock", Answer.YES) and answered("holds", Answer.UNKNOWN) and lock is not None:
+        return unknown(
+            "Locks are kept as asked for; whether they hold, credentials that may remove nothing cannot try."
+        )
     if answered("versions", Answer.YES) and answered("erase", Answer.NO):
         return yes("Older versions are kept, and these credentials cannot erase them. Guard those that can.")
     if answered("lock", Answer.NOT_RUN) or answered("versions", Answer.NOT_RUN):

@@ -42,7 +42,8 @@ def versioning(bench: Bench) -> Finding:
     except NotOffered:
         return no("The server keeps no versions: what is overwritten or deleted is gone.")
     except TargetDenied as fault:
-        return not_run(f"These credentials may not list versions: {fault.message}.")
+        claims = "The bucket says that it keeps versions, but these" if said else "These"
+        return not_run(f"{claims} credentials may not list them: {fault.message}.")
     if len(found) < 2:
         claims = " although the bucket says so" if said else ""
         return no(f"No older version is kept{claims}: what is overwritten or deleted is gone.")
@@ -95,8 +96,7 @@ def lock_holds(bench: Bench) -> Finding:
     assert locker is not None
     assert able is not None
     key = key_of("lock", 1)
-    bench.target.save(key, noise(100))
-    unlocked = able.versions(key)[-1]
+    unlocked = able.save_version(key, noise(100))
     version = locker.save_locked(key, noise(100), _time_there(bench) + bench.extent.lock)
     try:
         able.remove_version(key, version)
@@ -107,7 +107,7 @@ def lock_holds(bench: Bench) -> Finding:
     try:
         able.remove_version(key, unlocked)
     except TargetDenied:
-        return unknown("Removing was refused, but these credentials may remove no version, locked or not.")
+        return unknown("Good as far as it goes: these credentials may remove no version, locked or not.")
     return yes("What is locked cannot be removed before its time, not even by its writer.")
 
 
@@ -148,7 +148,7 @@ def steps(*, relied_on: bool) -> tuple[Step, ...]:
     holds = SEEN | {Answer.UNKNOWN} if relied_on else ANY - {Answer.NO}
     return (
         Step("conditional", "Conditional save", "saved one key twice", conditional),
-        Step("versions", "Keeps older versions", "overwrote, loaded both", versioning, kept),
+        Step("versions", "Keeps older versions", "overwrote, loaded both", versioning),
         Step("erase", "May erase versions", "removed an older one", erasing, applies=_versioned),
         Step("lock", "Object lock", "locked, read it back", locking, kept),
         Step("holds", "Lock holds", "tried to remove it", lock_holds, holds, _locks),

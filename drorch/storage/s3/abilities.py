@@ -57,13 +57,23 @@ class S3Abilities:
             raise TargetUnavailable(message, hint="see what stands between: a proxy may take it away") from fault
 
     def says_versioned(self) -> bool | None:
-        """See `Versioned`."""
+        """See `Versioned`. Where the bucket may not be asked, an object that was saved may: `config`."""
         try:
             with self._asking("whether it keeps versions cannot be seen"):
                 answer = self._client.get_bucket_versioning(Bucket=self._place.bucket)
+        except NotOffered:
+            return False
         except TargetError:
-            return None
+            found = self._look_at("config")
+            return None if found is None else found.get("VersionId", _NO_VERSION) != _NO_VERSION
         return answer.get("Status") == "Enabled"
+
+    def save_version(self, key: str, data: Buffer) -> str:
+        """See `Versioned`."""
+        with self._asking(f"{key} cannot be saved"):
+            answer = self._client.put_object(**self._object(key, data))
+        version = answer.get("VersionId", _NO_VERSION)
+        return "" if version == _NO_VERSION else version
 
     def versions(self, key: str) -> Sequence[str]:
         """See `Versioned`. Delete markers are no versions."""
@@ -93,7 +103,9 @@ class S3Abilities:
         except NotOffered:
             return None
         except TargetError:
-            return self._retention_of("config")
+            found = self._look_at("config") or {}
+            until = found.get("ObjectLockRetainUntilDate")
+            return None if until is None else until - found["LastModified"]
         told: dict[str, Any] = dict(
             answer.get("ObjectLockConfiguration", {}).get("Rule", {}).get("DefaultRetention", {})
         )
@@ -124,14 +136,12 @@ class S3Abilities:
         with self._asking(f"version {version} of {key} cannot be removed"):
             self._client.delete_object(**self._version(key, version), BypassGovernanceRetention=True)
 
-    def _retention_of(self, key: str) -> timedelta | None:
+    def _look_at(self, key: str) -> dict[str, Any] | None:
         try:
-            with self._asking("its lock cannot be read"):
-                answer = self._client.head_object(Bucket=self._place.bucket, Key=self._place.name_of(key))
+            with self._asking(f"{key} cannot be looked at"):
+                return dict(self._client.head_object(Bucket=self._place.bucket, Key=self._place.name_of(key)))
         except TargetError:
             return None
-        until = answer.get("ObjectLockRetainUntilDate")
-        return None if until is None else until - answer["LastModified"]
 
     def _object(self, key: str, data: Buffer) -> dict[str, Any]:
         content = bytes(data)

@@ -62,9 +62,10 @@ class S3Scratch:
         try:
             yield from self._sweep.all_away()
         except TargetDenied as fault:
+            versioned = self._able.says_versioned()
             self.target.remove_many([*(item.key for item in self.target.list("data")), "config"])
-            if self._able.says_versioned():
-                yield Leftover(self.name, f"its older versions cannot be removed: {fault.message}")
+            if versioned is not False:
+                yield Leftover(self.name, f"older versions stay hidden there: {fault.message}")
 
 
 @dataclass(frozen=True, slots=True)
