@@ -108,7 +108,8 @@ def test_a_refusal_in_the_middle_is_a_fact_and_the_other_steps_go_on() -> None:
     found = probed(PlainScratch(Stingy()))
     assert found.by_name["overwrite"].answer is Answer.NOT_RUN
     assert "No room for this one" in found.by_name["overwrite"].finding.meaning
-    assert found.by_name["atomic"].answer is Answer.NO
+    assert found.by_name["atomic"].answer is Answer.NOT_RUN
+    assert found.by_name["atomic"].finding.meaning == "It was refused: not this one."
     assert {fact.name for fact in found.broken} == {"overwrite", "atomic"}
     assert found.by_name["gone"].answer is Answer.YES
 

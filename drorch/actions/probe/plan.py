@@ -5,7 +5,7 @@ from typing import Protocol
 
 from drorch.actions.probe import contract, measures, protection
 from drorch.actions.probe.bench import Bench, Extent, Step, noise
-from drorch.actions.probe.facts import Answer, Fact, Finding, Probed, no, not_run, yes
+from drorch.actions.probe.facts import Answer, Fact, Finding, Probed, not_run, yes
 from drorch.clock import Clock
 from drorch.errors import DrorchError, TargetDenied, TargetUnavailable
 from drorch.storage.abilities import Leftover, ScratchPlace
@@ -69,9 +69,9 @@ def _first_save(scratch: ScratchPlace) -> Fact:
 
 
 def _failed(fault: DrorchError) -> Finding:
-    """What a fault that no step expected is: a refusal is an answer, anything else leaves the question open."""
+    """What a fault that no step expected is: the question stays open."""
     if isinstance(fault, TargetDenied):
-        return no(f"It was refused: {fault.message}.")
+        return not_run(f"It was refused: {fault.message}.")
     return not_run(f"{fault.message[:1].upper()}{fault.message[1:]}.")
 
 
