@@ -1,8 +1,8 @@
-"""Jobs as configured become backups: on each of their targets, written down in the books."""
+"""Jobs as configured become backups and their copies, on all of their targets, written down in the books."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.app.books import kept_books
-from drorch.app.door import opened
+from drorch.app.door import opened, remove_abandoned
 from drorch.app.state import complaint_about, run_state
 from drorch.app.targets import access_of
 from drorch.clock import Clock
@@ -20,10 +20,13 @@ from drorch.config.configuration import Configuration
 from drorch.errors import ConfigError, JobBusy, RepositoryError, SecretMissing, SourceUnavailable, TargetError
 from drorch.model.job import FilesSpec, Job
 from drorch.model.names import STATE_JOB, TargetName
+from drorch.model.run import RunKind
 from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.copying import Post, Round, Rounds
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.compression import Compression
 from drorch.repository.repository import Repository
+from drorch.repository.writer import WritePolicy
 from drorch.sources.files.excludes import patterns_of_file
 from drorch.sources.files.guard import Expectation
 from drorch.sources.files.selection import Selection
@@ -45,27 +48,30 @@ def run_jobs(
     configuration: Configuration,
     wanted: JobRuns,
     clock: Clock,
-    progress: Callable[[Job], AbstractContextManager[Progress]],
+    progress: Callable[[RunKind], AbstractContextManager[Progress]],
 ) -> Iterator[RunReport | str]:
     """Run jobs one after the other: a report for each target, then what the books could not take, in words.
 
-    Afterwards what only drorch knows is saved to every target that was reached (`@state`, which may be asked for by
-    name). Raises `ConfigError` for a job or a target that does not exist, before anything is run.
+    A job is backed up to the first of its targets that answers and copied to the others; where one target is named,
+    it is backed up to that one. Afterwards what only drorch knows is saved to every target that was reached (`@state`,
+    which may be asked for by name). Raises `ConfigError` for a job or a target that does not exist, before anything is
+    run.
     """
     chosen = [configuration.job(name) for name in wanted.jobs if name != STATE_JOB]
-    pairs = [(job, target) for job in chosen for target in _targets(job, wanted.target)]
+    meant = [(job, _targets(job, wanted.target)) for job in chosen]
     asked = _state_targets(configuration, wanted.target) if STATE_JOB in wanted.jobs else []
     with kept_books(configuration, clock) as books:
-        doer, reached = Doer.here(), dict[TargetName, None]()
-        for job, target in pairs:
-            books.did(doer, "run", job=job.name, target=target, configuration=configuration.digest)
-            with progress(job) as shown:
-                report = _run(configuration, job, target, _Circumstances(books, doer, clock, wanted.retry_lock, shown))
-            if not isinstance(report.fault, _UNREACHED):
-                reached[target] = None
-            yield report
+        under = _Circumstances(configuration, books, Doer.here(), clock, wanted.retry_lock, progress)
+        reached = dict[TargetName, None]()
+        for job, targets in meant:
+            for target in targets:
+                books.did(under.doer, "run", job=job.name, target=target, configuration=configuration.digest)
+            for report in _run(job, targets, under):
+                if not isinstance(report.fault, _UNREACHED):
+                    reached[TargetName(report.run.target)] = None
+                yield report
         for target in asked:
-            books.did(doer, "run", job=STATE_JOB, target=target, configuration=configuration.digest)
+            books.did(under.doer, "run", job=STATE_JOB, target=target, configuration=configuration.digest)
         for target in dict.fromkeys([*reached, *asked]):
             report = run_state(configuration, target, books, clock, wanted.retry_lock)
             if target in asked:
@@ -97,31 +103,59 @@ def _targets(job: Job, only: str | None) -> Sequence[TargetName]:
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
+    """What all runs of one command have in common."""
+
+    configuration: Configuration
     books: Books
     doer: Doer
     clock: Clock
     retry_lock: timedelta
-    progress: Progress
+    progress: Callable[[RunKind], AbstractContextManager[Progress]]
 
 
-def _run(configuration: Configuration, job: Job, target: TargetName, under: _Circumstances) -> RunReport:
-    access = access_of(configuration, target, under.retry_lock)
+def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iterator[RunReport]:
+    configuration = under.configuration
 
     def work(repository: Repository) -> BackupResult:
         spec = spec_of(job, configuration.host)
-        return back_up_into(repository, spec, inspected(spec), under.retry_lock, under.progress).result
+        guard = inspected(spec)
+        with under.progress(RunKind.BACKUP) as progress:
+            return back_up_into(repository, spec, guard, under.retry_lock, progress).result
 
     assignment = Assignment(
         job=job.name,
-        target=target,
+        target=targets[0],
         host=configuration.host,
         doer=under.doer,
         config_hash=configuration.digest,
         versions={"drorch": __version__},
-        keeps_history=target == job.targets[0],
+        keeps_history=targets[0] == job.targets[0],
     )
     runner = Runner(under.books, configuration.state_dir, under.clock)
-    return runner.back_up(assignment, lambda: opened(access, lock=False), work)
+    if len(targets) == 1:
+        access = access_of(configuration, targets[0], under.retry_lock)
+        yield runner.back_up(assignment, lambda: opened(access, lock=False), work)
+        return
+    to_do = Round(
+        assignment=assignment,
+        posts=tuple(_post(job, target, under) for target in targets),
+        zone=configuration.zone,
+        progress=lambda: under.progress(RunKind.COPY),
+        policy=WritePolicy(compression=Compression(job.compression), retry_lock=under.retry_lock),
+    )
+    yield from Rounds(runner, under.clock).run(to_do, work)
+
+
+def _post(job: Job, target: TargetName, under: _Circumstances) -> Post:
+    access = access_of(under.configuration, target, under.retry_lock)
+
+    @contextmanager
+    def door() -> Iterator[Repository]:
+        with opened(access) as repository:
+            remove_abandoned(repository)
+            yield repository
+
+    return Post(target, door, job.on(target).retention)
 
 
 def spec_of(job: Job, host: str) -> BackupSpec:

@@ -19,6 +19,8 @@ from drorch.model.run import RunKind, RunOutcome
 from drorch.model.standing import Condition, Duty, Record, Standing, judge
 from drorch.orchestrator.joblock import is_run_now
 
+_SAVING = (RunKind.BACKUP, RunKind.COPY)
+"""What brings a job's snapshots to a target."""
 _BEGUN = (RunOutcome.RUNNING, RunOutcome.OK, RunOutcome.INCOMPLETE, RunOutcome.FAILED)
 
 
@@ -90,7 +92,7 @@ class _Reader:
             here = [one.snapshot for one in stored if one.target == target and one.snapshot.tree is not None]
             newest = max(here, key=lambda one: one.taken, default=None)
             proofs = queries.proofs(target, [one.id for one in here])
-            begun = RunQuery(job=job.name, target=target, host=host, kinds=[RunKind.BACKUP], outcomes=_BEGUN, limit=1)
+            begun = RunQuery(job=job.name, target=target, host=host, kinds=_SAVING, outcomes=_BEGUN, limit=1)
             yield (
                 target,
                 Record(
@@ -106,7 +108,7 @@ class _Reader:
     def _under_way(self, job: Job) -> datetime | None:
         """When the run began that goes on now: of several that never ended, only the newest can be it."""
         unfinished = RunQuery(
-            job=job.name, host=self.configuration.host, kinds=[RunKind.BACKUP], outcomes=(RunOutcome.RUNNING,), limit=1
+            job=job.name, host=self.configuration.host, kinds=_SAVING, outcomes=(RunOutcome.RUNNING,), limit=1
         )
         run = next(iter(self.catalog.queries.runs(unfinished)), None)
         return run.started if run is not None and is_run_now(job.name, self.configuration.state_dir) else None

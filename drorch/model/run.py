@@ -23,8 +23,8 @@ class RunKind(StrEnum):
 class RunOutcome(StrEnum):
     """How a run ended, or that it has not.
 
-    `INCOMPLETE`: a snapshot was saved, but some source data could not be read. `SKIPPED`: nothing was begun, for a
-    reason among the run's problems. Neither is ever shown as `OK`.
+    `INCOMPLETE`: a snapshot was saved, but some source data could not be read, or some snapshots could not be copied.
+    `SKIPPED`: nothing was begun, for a reason among the run's problems. Neither is ever shown as `OK`.
     """
 
     RUNNING = "running"

@@ -15,7 +15,7 @@ from drorch.model.job import Job
 from drorch.model.names import TargetName
 from drorch.model.proof import Proof
 from drorch.model.reconciliation import SeenSnapshot
-from drorch.model.run import Run, RunOutcome
+from drorch.model.run import Run, RunKind, RunOutcome
 from drorch.model.schedule import Schedule, next_time
 from drorch.units import duration_text
 
@@ -156,6 +156,8 @@ def _of_last_run(record: Record) -> Iterator[_Ground]:
             yield _Ground(Condition.FAILED, f"its last run failed{why}")
         case RunOutcome.RUNNING if run.started != record.under_way:
             yield _Ground(Condition.FAILED, "its last run was cut off: it never ended, and nothing is running")
+        case RunOutcome.INCOMPLETE if run.kind is RunKind.COPY:
+            yield _Ground(Condition.ATTENTION, f"its last run could not copy all: {len(run.problems)} problems")
         case RunOutcome.INCOMPLETE:
             yield _Ground(Condition.ATTENTION, f"its last run could not read all: {len(run.problems)} problems")
         case RunOutcome.SKIPPED:

@@ -1,11 +1,12 @@
 """Runs a job on a target: one at a time, written down before, during and after, whatever becomes of it.
 
 What to do is given as a function over the opened repository; here is decided what it means: ok, incomplete, failed.
+What a job with several targets needs beyond that is in copying.py.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from drorch.actions.backup import BackupResult
 from drorch.catalog.record import Record, Stored
 from drorch.clock import Clock
-from drorch.errors import DrorchError, JobBusy, Problem
+from drorch.errors import DrorchError, JobBusy, Outcome, Problem
 from drorch.model.finding import FindingKind
 from drorch.model.names import JobName
 from drorch.model.proof import Proof, ProofLevel, Scope
@@ -22,7 +23,7 @@ from drorch.model.run import Run, RunKind, RunOutcome, Trigger
 from drorch.orchestrator.books import Books, Doer
 from drorch.orchestrator.seen import seen
 from drorch.orchestrator.turn import NO_PATIENCE, turn_with
-from drorch.repository.repository import NamedSnapshot, Repository
+from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
 
 MOST_PROBLEMS = 1000
 """Problems of a run that are written down; beyond that, their number."""
@@ -54,19 +55,34 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What became of a run: the run, the result where a snapshot was saved, the error where none was."""
+    """What became of a run: the run, the result where a backup saved a snapshot, the error where it failed.
+
+    `listing` is what the target held before a backup. `counts_as` is the exit code it stands for where that is not
+    its own: a target that failed while another one answered lacks a copy, whatever its fault was.
+    """
 
     run: Run
     result: BackupResult | None
     fault: DrorchError | None
     alarms: tuple[Alarm, ...]
+    listing: SnapshotListing | None = None
+    counts_as: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that did only this ends with."""
+        if self.counts_as is not None:
+            return self.counts_as
+        if self.fault is not None:
+            return int(self.fault.exit_code)
+        return int(Outcome.SOURCE_INCOMPLETE if self.run.problems else Outcome.OK)
 
 
 class Runner:
     """Carries out assignments."""
 
     def __init__(self, books: Books, state_dir: Path, clock: Clock) -> None:
-        self._books = books
+        self.books = books
         self._state_dir = state_dir
         self._clock = clock
 
@@ -81,21 +97,35 @@ class Runner:
         An error of drorch's is in the report, and written down. Anything else, an interruption for instance, is
         written down as a failure and raised.
         """
-        run = self._new_run(assignment)
         try:
-            with turn_with(assignment.job, self._state_dir, self._clock, assignment.patience) as complaint:
-                if complaint is not None:
-                    self._books.complaints.append(complaint)
-                self._books.begin(run)
-                return self._carry_out(assignment, run, door, work)
+            with self.turn(assignment):
+                return self.attempt(assignment, door, work)
         except JobBusy as fault:
-            skipped = replace(self._over(run, assignment.subject, fault), outcome=RunOutcome.SKIPPED)
-            self._books.end(Record(skipped))
-            return RunReport(skipped, None, fault, ())
+            return self.skip(assignment, fault)
+
+    @contextmanager
+    def turn(self, assignment: Assignment) -> Iterator[None]:
+        """Be the only one who runs the job meanwhile. Raises `JobBusy`."""
+        with turn_with(assignment.job, self._state_dir, self._clock, assignment.patience) as complaint:
+            if complaint is not None:
+                self.books.complaints.append(complaint)
+            yield
+
+    def attempt(
+        self,
+        assignment: Assignment,
+        door: Callable[[], AbstractContextManager[Repository]],
+        work: Callable[[Repository], BackupResult],
+    ) -> RunReport:
+        """As `back_up`, for whoever has the turn."""
+        run = self.new_run(assignment)
+        try:
+            self.books.begin(run)
+            return self._carry_out(assignment, run, door, work)
         except DrorchError as fault:
-            return self._failed(assignment, run, fault)
+            return self.fail(assignment, Record(run), fault)
         except BaseException as interruption:
-            self._failed(assignment, run, DrorchError(f"it was interrupted ({type(interruption).__name__})"))
+            self.interrupt(assignment, Record(run), interruption)
             raise
 
     def _carry_out(
@@ -106,21 +136,22 @@ class Runner:
         work: Callable[[Repository], BackupResult],
     ) -> RunReport:
         with door() as repository:
-            alarms = self._books.look(assignment.target, repository, run.id).alarms
+            look = self.books.look(assignment.target, repository, run.id)
             result = work(repository)
             named = NamedSnapshot(result.id, result.snapshot)
             ended = self._ended(run, result)
-            self._books.end(self._record(assignment, ended, named))
+            self.books.end(self._record(assignment, ended, named))
             if assignment.keeps_history:
-                self._books.remember_paths(repository, named)
-        self._books.close_findings([FindingKind.RUN_FAILED, FindingKind.RUN_MISSED], assignment.subject, "it ran well")
-        return RunReport(ended, result, None, alarms)
+                self.books.remember_paths(repository, named)
+        self.books.close_findings([FindingKind.RUN_FAILED, FindingKind.RUN_MISSED], assignment.subject, "it ran well")
+        return RunReport(ended, result, None, look.alarms, look.listing)
 
-    def _new_run(self, assignment: Assignment) -> Run:
+    def new_run(self, assignment: Assignment, kind: RunKind = RunKind.BACKUP) -> Run:
+        """A run that begins now."""
         return Run(
             id=uuid.uuid4().hex,
             job=assignment.job,
-            kind=RunKind.BACKUP,
+            kind=kind,
             host=assignment.host,
             started=self._clock.now(),
             target=assignment.target,
@@ -150,13 +181,24 @@ class Runner:
         listed = Proof(assignment.target, named.id, Scope.FULL, ProofLevel.L0, ended.ended)
         return Record(ended, (Stored(assignment.target, seen(named)),), (listed,))
 
+    def skip(self, assignment: Assignment, fault: DrorchError) -> RunReport:
+        """Write down that nothing was begun, and why."""
+        skipped = replace(self._over(self.new_run(assignment), assignment.subject, fault), outcome=RunOutcome.SKIPPED)
+        self.books.end(Record(skipped))
+        return RunReport(skipped, None, fault, ())
+
+    def fail(self, assignment: Assignment, so_far: Record, fault: DrorchError) -> RunReport:
+        """Write down that a run failed, and what it had stored before; a finding is open about it from now on."""
+        subject = assignment.subject
+        ended = self._over(so_far.run, subject, fault)
+        self.books.end(replace(so_far, run=ended))
+        self.books.open_finding(FindingKind.RUN_FAILED, subject, f"{subject}: {fault.message}", ended.id)
+        return RunReport(ended, None, fault, ())
+
+    def interrupt(self, assignment: Assignment, so_far: Record, interruption: BaseException) -> None:
+        """Write down that a run was interrupted."""
+        self.fail(assignment, so_far, DrorchError(f"it was interrupted ({type(interruption).__name__})"))
+
     def _over(self, run: Run, subject: str, fault: DrorchError) -> Run:
         problems = (Problem(subject, fault.message),)
         return replace(run, ended=self._clock.now(), outcome=RunOutcome.FAILED, problems=problems)
-
-    def _failed(self, assignment: Assignment, run: Run, fault: DrorchError) -> RunReport:
-        subject = assignment.subject
-        ended = self._over(run, subject, fault)
-        self._books.end(Record(ended))
-        self._books.open_finding(FindingKind.RUN_FAILED, subject, f"{subject}: {fault.message}", run.id)
-        return RunReport(ended, None, fault, ())
