@@ -80,10 +80,14 @@ def find_snapshot(repository: Repository, wanted: str, chosen: SnapshotFilter = 
 
 
 def _is_of(item: NamedSnapshot, job: str, chosen: SnapshotFilter) -> bool:
-    tags = item.snapshot.tags
     if job:
-        return f"{JOB_TAG}{job}" in tags
-    return bool(chosen.tags) or f"{JOB_TAG}{STATE_JOB}" not in tags
+        return f"{JOB_TAG}{job}" in item.snapshot.tags
+    return bool(chosen.tags) or not is_state(item)
+
+
+def is_state(item: NamedSnapshot) -> bool:
+    """Whether a snapshot is drorch's own: what only drorch knows."""
+    return f"{JOB_TAG}{STATE_JOB}" in item.snapshot.tags
 
 
 def list_snapshots(

@@ -35,6 +35,7 @@ VERBS = {
     "dump": Verb("dump", "Write a file, or a folder as tar, to standard output.", "Look"),
     "stats": Verb("stats", "Count files, blobs and bytes.", "Look"),
     "check": Verb("check", "Look for damage.", "Keep"),
+    "copy": Verb("copy", "Copy snapshots into another repository.", "Keep"),
     "unlock": Verb("unlock", "Remove locks whose writers are gone.", "Keep"),
     "hold": Verb("hold", "Keep retention from removing snapshots.", "Keep"),
     "findings": Verb("findings", "List findings and answer for them.", "Prove"),

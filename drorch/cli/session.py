@@ -92,6 +92,18 @@ class Session:
         lock = not self.values.get("no_lock")
         return replace(access, lock=lock, retry_lock=self.retry_lock, tell=self.output.note)
 
+    def other_access(self, place: str, password: PasswordOrigin | None, like: Access) -> Access:
+        """How to open a second repository: with -t `place` may be a target's name, else it is a URL.
+
+        Its password is the one given, or a target's own, or that of the first. Raises `UsageError` and `ConfigError`.
+        """
+        if self.values.get("target"):
+            targets = importlib.import_module("drorch.app.targets")
+            named: Access | None = targets.access_if_named(self.values.get("config"), place)
+            if named is not None:
+                return replace(named, password=password or named.password, retry_lock=self.retry_lock)
+        return Access(self.located(place), password or like.password, retry_lock=self.retry_lock)
+
     def located(self, url: str) -> Location:
         """The place that a URL of the command line names. Raises `UsageError`."""
         location = located(url, self.environment)
@@ -138,6 +150,13 @@ class Session:
             written = [f"--{name.replace('_', '-')}" if any(by_option) else name for name in names]
             raise UsageError(f"{written[0]} and {written[1]} contradict each other", hint="Leave one of them out.")
         return said
+
+
+def password_from(file: str | None, command: str | None) -> PasswordOrigin | None:
+    """Where the password of a second repository is; None where neither is said."""
+    if file is None and command is None:
+        return None
+    return PasswordOrigin(file=Path(file) if file else None, command=command)
 
 
 def _ask() -> str:

@@ -1,18 +1,16 @@
 """drorch init"""
 
-import importlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from drorch.app import upkeep as app_upkeep
-from drorch.app.access import Access, PasswordOrigin
+from drorch.app.access import Access
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.proving import leave_a_deed
-from drorch.cli.session import Session
+from drorch.cli.session import Session, password_from
 
 
 @click.command("init", cls=VerbCommand, exit_with=(*exit_codes.WRITES, 4))
@@ -43,13 +41,5 @@ def command(context: click.Context, /, **options: Any) -> None:
 def _model(session: Session, options: dict[str, Any], access: Access) -> Access | None:
     if options["like"] is None:
         return None
-    file, by_command = options["like_password_file"], options["like_password_command"]
-    asked = file is not None or by_command is not None
-    origin = PasswordOrigin(file=Path(file) if file else None, command=by_command) if asked else access.password
-    if session.values.get("target"):
-        targets = importlib.import_module("drorch.app.targets")
-        named: Access | None = targets.access_if_named(session.values.get("config"), options["like"])
-        if named is not None:
-            return replace(named, lock=False, password=origin if asked else named.password)
-    location = session.located(options["like"])
-    return Access(location, origin, lock=False)
+    password = password_from(options["like_password_file"], options["like_password_command"])
+    return replace(session.other_access(options["like"], password, access), lock=False)
