@@ -49,7 +49,9 @@ class PackUploader:
             self._slots.release()
 
     def _save(self, pack: FinishedPack) -> None:
-        with mmap.mmap(pack.descriptor, pack.size, prot=mmap.PROT_READ) as content, memoryview(content) as view:
+        content = mmap.mmap(pack.descriptor, pack.size, prot=mmap.PROT_READ)
+        # Not closed: after a failure the frames of its traceback still hold parts, and closing would hide the failure.
+        with memoryview(content) as view:
             self._repository.holder_of(pack.blobs).save(key_of(FileKind.PACK, pack.id), view)
 
     def drain(self) -> None:
