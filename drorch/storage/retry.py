@@ -111,9 +111,9 @@ class RetryingTarget:
         began = self._clock.monotonic()
 
         def is_passing(fault: BaseException) -> bool:
-            is_passing = isinstance(fault, TargetError) and fault.retryable and not is_in_vain()
-            self._is_given_up = self._is_given_up and is_passing
-            return is_passing
+            passing = isinstance(fault, TargetError) and fault.retryable and not is_in_vain()
+            self._is_given_up = self._is_given_up and passing
+            return passing
 
         def would_be_late(state: RetryCallState) -> bool:
             late = self._clock.monotonic() - began + state.upcoming_sleep > self._policy.deadline
