@@ -21,7 +21,6 @@ from drorch.app.doctor.machine import (
     restic_symptoms,
     space_symptoms,
 )
-from drorch.app.doctor.reach import file_symptoms, skew_symptoms
 from drorch.app.doctor.sources import job_symptoms
 from drorch.app.doctor.symptom import Severity, Symptom
 from drorch.catalog.migrate import upgrade
@@ -397,19 +396,3 @@ def test_the_command_says_it_line_by_line_and_as_json(file: Path, tmp_path: Path
     (tmp_path / "elsewhere").rename(tmp_path / "source")
     *_, summary = drorch_lines("-c", file, "doctor")
     assert (summary["message_type"], summary["errors"]) == ("summary", 0)
-
-
-@pytest.mark.parametrize(
-    ("minutes", "severity"), [(0, None), (4, None), (-6, Severity.WARNING), (6, Severity.WARNING), (20, Severity.ERROR)]
-)
-def test_a_clock_elsewhere_that_differs_is_told(minutes: int, severity: Severity | None) -> None:
-    found = list(skew_symptoms("target offsite", NOW, NOW + timedelta(minutes=minutes)))
-    assert [one.severity for one in found] == ([] if severity is None else [severity])
-    assert all("differ by" in one.message and "timedatectl" in one.mend for one in found)
-
-
-def test_files_of_a_way_that_cannot_be_read_are_told(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("key")
-    files = {"identity_file": tmp_path / "key", "known_hosts": None, "ca_file": tmp_path / "ca.pem"}
-    (told,) = file_symptoms("target vault", files)
-    assert told.message == f"ca_file {tmp_path}/ca.pem cannot be read: no such file or directory"

@@ -58,13 +58,17 @@ class Space:
 
 def space_symptoms(subject: str, path: Path, space: Space) -> Iterator[Symptom]:
     """A disk that is full, or soon will be."""
-    mend = f"Free space there: df -h {path}"
+    yield from room_symptoms(subject, space, f"at {path}", f"Free space there: df -h {path}")
+
+
+def room_symptoms(subject: str, space: Space, where: str, mend: str) -> Iterator[Symptom]:
+    """A disk somewhere that is full, or soon will be."""
     if space.free < _TOO_SMALL:
-        yield error(subject, f"only {format_size(space.free)} are free at {path}", mend)
+        yield error(subject, f"only {format_size(space.free)} are free {where}", mend)
     elif space.free < _SMALL:
-        yield warning(subject, f"only {format_size(space.free)} are free at {path}", mend)
+        yield warning(subject, f"only {format_size(space.free)} are free {where}", mend)
     if space.inodes is not None and space.inodes < _FEWEST_INODES:
-        yield error(subject, f"only {space.inodes} more files fit at {path}", f"Remove files there: df -i {path}")
+        yield error(subject, f"only {space.inodes} more files fit {where}", mend.replace("df -h", "df -i"))
 
 
 def folder_symptoms(subject: str, folder: Path, used: Iterable[str]) -> Iterator[Symptom]:

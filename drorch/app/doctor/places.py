@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from drorch.app.doctor.machine import folder_symptoms
-from drorch.app.doctor.reach import clock_there_symptoms, file_symptoms, secret_symptoms
+from drorch.app.doctor.reach import clock_there_symptoms, file_symptoms, room_there_symptoms, secret_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.app.opening import Patience, open_target
 from drorch.app.targets import location_of
@@ -47,6 +47,7 @@ def visited(configuration: Configuration, name: str) -> Visit:
             repository = Repository.open(ReadOnlyTarget(target), spec.password.read())
             polynomial = repository.config.chunker_polynomial
             found.extend(lock_symptoms(spec.name, list(repository.locks.read()), repository.locks.now()))
+            found.extend(room_there_symptoms(subject, target))
         found.extend(clock_there_symptoms(subject, location, SystemClock()))
     except RepositoryMissing as fault:
         first = "See that its path is right" if location.is_remote else "Mount its disk"

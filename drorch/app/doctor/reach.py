@@ -1,4 +1,4 @@
-"""What the doctor asks of a way to a target: its secrets, its files, the clock at its end."""
+"""What the doctor asks of a way to a target: its secrets, its files, the clock and the room at its end."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,9 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+from drorch.app.doctor.machine import Space, room_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.app.locations import Location
 from drorch.app.opening import BRIEF_SECONDS
@@ -14,6 +16,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError, TargetError
 from drorch.secrets import SecretRef
 from drorch.storage.s3.settings import S3Settings
+from drorch.storage.target import Target
 from drorch.units import rough_span
 
 _SKEW = timedelta(minutes=5)
@@ -81,3 +84,41 @@ def clock_there_symptoms(subject: str, location: Location, clock: Clock) -> Iter
         return
     if there is not None:
         yield from skew_symptoms(subject, clock.now(), there)
+
+
+class Room(Protocol):
+    """What a server says of its disk: bytes and files that may be added (None: no limit)."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes that may be added."""
+        ...
+
+    @property
+    def free_files(self) -> int | None:
+        """Files that may be added."""
+        ...
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing may be added."""
+        ...
+
+
+@runtime_checkable
+class Roomy(Protocol):
+    """A target that can tell how much room it has, without being written to."""
+
+    def room(self) -> Room | None:
+        """The room there is; None where the server does not tell. Raises `TargetError`."""
+        ...
+
+
+def room_there_symptoms(subject: str, target: Target) -> Iterator[Symptom]:
+    """A disk elsewhere that is full or read-only. Raises `TargetError`."""
+    room = target.room() if isinstance(target, Roomy) else None
+    if room is None:
+        return
+    if room.is_read_only:
+        yield error(subject, "its disk is mounted read-only", "Mount it writable on the server.")
+    yield from room_symptoms(subject, Space(room.free_bytes, room.free_files), "there", "Free space there: df -h")

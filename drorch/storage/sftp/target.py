@@ -15,7 +15,7 @@ from drorch.storage.keys import FOLDERS, check_key, check_prefix, check_range, i
 from drorch.storage.sftp import files, folders
 from drorch.storage.sftp.carriers import carrier_for
 from drorch.storage.sftp.faults import SftpFaults
-from drorch.storage.sftp.packets import Code, FileStatus, Refused, SessionLost
+from drorch.storage.sftp.packets import Code, FileStatus, Refused, Room, SessionLost
 from drorch.storage.sftp.pool import SessionPool
 from drorch.storage.sftp.session import QUESTIONS_AHEAD, SftpSession
 from drorch.storage.sftp.settings import SftpSettings
@@ -120,6 +120,11 @@ class SftpTarget:
     def close(self) -> None:
         """End all connections."""
         self._pool.close()
+
+    def room(self) -> Room | None:
+        """How much room the server's disk has; None where it does not tell. Raises `TargetError`."""
+        with self._session("its room cannot be seen") as session:
+            return files.room(session, self._path(""))
 
     def remove_abandoned(self, older_than_seconds: float, now: datetime) -> int:
         """Remove temporary files that killed writers left, untouched for so long; how many there were.
