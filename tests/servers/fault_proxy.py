@@ -20,6 +20,7 @@ from typing import Self
 from tests.servers.ports import free_ports
 
 _PIECE = 1 << 14
+_BUFFER = 1 << 16
 _GLANCE_SECONDS = 0.02
 _START_SECONDS = 60.0
 
@@ -91,6 +92,8 @@ class FaultProxy:
         # Bare sockets: asyncio's own servers and streams lose connections that are ended while they begin.
         with socket.create_server(("127.0.0.1", free_ports(1)[0]), backlog=50) as listener:
             listener.setblocking(False)
+            # Else whoever sends is done long before the line is, and wonders where the answer is.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             self.port = listener.getsockname()[1]
             self._loop.add_reader(listener, self._accept, listener)
             self._listening.set()
@@ -116,6 +119,7 @@ class FaultProxy:
         with client, socket.socket() as server:
             for end in (client, server):
                 end.setblocking(False)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 if self.faults.refuse:

@@ -1,17 +1,24 @@
 """The contract suite over every target, every wrapper, and the doubles while they do nothing."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from drorch.errors import TargetDenied
+from drorch.storage.budget import budget_in
+from drorch.storage.cache import cached
+from drorch.storage.limits import Limit, Limits
 from drorch.storage.local import LocalTarget
 from drorch.storage.memory import MemoryTarget
 from drorch.storage.readonly import ReadOnlyTarget
+from drorch.storage.retry import RetryingTarget
 from drorch.storage.target import Target
-from tests.doubles import CountingTarget, FaultyTarget, KillingTarget
-from tests.storage.contract import NO_KEYS, PACK, STOCK, ReadingContract, TargetContract
+from drorch.storage.throttle import ThrottledTarget
+from drorch.units import MIB
+from tests.doubles import CountingTarget, FakeClock, FaultyTarget, KillingTarget
+from tests.storage.contract import ID, NO_KEYS, PACK, STOCK, ReadingContract, TargetContract
 
 READ_ONLY: dict[str, Callable[[Path], Target]] = {"memory": lambda _: MemoryTarget(), "local": LocalTarget}
 
@@ -29,6 +36,20 @@ class TestLocalTarget(TargetContract):
     @pytest.fixture
     def target(self, tmp_path: Path) -> Iterator[Target]:
         target = LocalTarget(tmp_path / "repository")
+        target.create()
+        yield target
+        target.close()
+
+
+class TestWrappedLocalTarget(TargetContract):
+    """All wrappers at once, in the order in which commands put them around a target."""
+
+    @pytest.fixture
+    def target(self, tmp_path: Path) -> Iterator[Target]:
+        clock, limits = FakeClock(), Limits((Limit(upload=64 * MIB, download=64 * MIB),), UTC)
+        retried = RetryingTarget(LocalTarget(tmp_path / "repository"), clock)
+        throttled = ThrottledTarget(retried, limits, budget_in(tmp_path / "throttle"), clock)
+        target = cached(throttled, tmp_path / "cache", ID, clock)
         target.create()
         yield target
         target.close()
