@@ -13,6 +13,7 @@ from pathlib import Path
 
 from drorch.app import configuration as configurations
 from drorch.app.access import Access
+from drorch.app.books import upgrade
 from drorch.app.door import opened
 from drorch.app.rebuild import Doors, Rebuilt, carry_out, doors_of
 from drorch.app.targets import location_of
@@ -23,10 +24,12 @@ from drorch.config.location import FILE_NAME, SYSTEM_FOLDER
 from drorch.errors import CatalogError, DrorchError, RepositoryError, UsageError
 from drorch.model.audit import BrokenLink
 from drorch.orchestrator import rebuilding
+from drorch.orchestrator.kinship import holds_catalog, length_of
 from drorch.orchestrator.rebuilding import Source
 from drorch.orchestrator.state import CATALOG, CONFIGURATION, SPOOL, SavedState, states
 from drorch.repository.repository import Repository
 from drorch.secrets import SecretRef, described
+from drorch.units import counted
 
 USUAL_CONFIG = SYSTEM_FOLDER / FILE_NAME
 _RECORD = re.compile(r"[0-9A-Za-z-]+\.json")
@@ -128,7 +131,8 @@ def _found(repository: Repository, host: str | None) -> list[SavedState]:
 def _bring_state(found: Sequence[SavedState], done: Bootstrapped, placing: "_Placing") -> SavedState | None:
     """Bring back catalog and spool; answers the state that the catalog is of."""
     assert done.state_dir is not None
-    with_catalog = next((saved for saved in found if saved.has(CATALOG)), None)
+    knowing = sorted(found, key=length_of, reverse=True)
+    with_catalog = next((saved for saved in knowing if holds_catalog(saved)), None)
     if with_catalog is None:
         done.lost.append("runs, proof, findings, holds and the audit log: no saved state holds a catalog")
     else:
@@ -184,10 +188,12 @@ class _Placing:
 
     def put_catalog(self, saved: SavedState, state_dir: Path) -> BrokenLink | None:
         """Put the catalog of a saved state into a state_dir; the audit log's first broken link."""
-        aside, broken = rebuilding.bring_back(saved, CatalogPlace(state_dir), self.at)
-        if aside.exists():
-            self.done.aside.append(aside)
-        return broken
+        back = rebuilding.bring_back(saved, CatalogPlace(state_dir), self.at, upgrade())
+        if back.aside is not None:
+            self.done.aside.append(back.aside)
+        if back.unknown_ends:
+            self.done.lost.append(f"{counted(back.unknown_ends, 'end')} of runs")
+        return back.broken
 
 
 def _unwritable(file: Path, fault: OSError) -> CatalogError:

@@ -9,10 +9,11 @@ from drorch.app.access import Access
 from drorch.app.books import place_of, upgrade
 from drorch.app.door import opened
 from drorch.app.targets import access_of
-from drorch.catalog.open import CatalogPlace, open_catalog
+from drorch.catalog.merging import Taken
+from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import CatalogError, DrorchError, Problem
+from drorch.errors import CatalogError, DrorchError, IntegrityError, Problem
 from drorch.model.audit import BrokenLink, Deed
 from drorch.model.names import STATE_JOB
 from drorch.orchestrator import rebuilding
@@ -30,21 +31,37 @@ Doors = Mapping[str, Callable[[], AbstractContextManager[Repository]]]
 class RebuildPlan:
     """What a rebuild would do: how catalog.sqlite is, from where it would be read back, and who does not answer.
 
-    `listed` is how many snapshots each target that answers lists.
+    `other` is the latest saved state of another catalog of this host, from which would be taken over what it knows;
+    where the catalog is to be read back, that shows afterwards. `listed` is how many snapshots each target that
+    answers lists.
     """
 
     file: Path
     condition: Condition
     source: Source | None
+    other: Source | None
     listed: Mapping[str, int]
     silent: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What another catalog of this host knew: the saved state it comes from, and how many of each kind there were."""
+
+    source: Source
+    counts: Mapping[str, int]
+    broken: BrokenLink | None
+
+
 @dataclass(slots=True)
 class Rebuilt:
-    """What a rebuild did. `lost` says in words what cannot come back; `aside` keeps what catalog.sqlite was."""
+    """What a rebuild did. `lost` says in words what cannot come back; `aside` keeps what catalog.sqlite was.
+
+    `taken` is what other catalogs of this host knew.
+    """
 
     plan: RebuildPlan
+    taken: list[TakenOver] = field(default_factory=list)
     aside: Path | None = None
     broken: BrokenLink | None = None
     replayed: int = 0
@@ -87,12 +104,14 @@ def carry_out(configuration: Configuration, doors: Doors, clock: Clock, brought:
         with open_catalog(place, upgrade(), replacing_lost=True) as catalog:
             done.replayed = catalog.replayed.recorded
             done.problems += catalog.replayed.refused
+            _take_over(configuration, catalog, reached, done, clock)
             doer = Doer.here()
             detail = {"catalog": done.plan.condition.value, CONFIGURATION: configuration.digest}
             write_down(catalog.audit, Deed(clock.now(), doer.user, doer.uid, doer.tty, "catalog rebuild", detail))
-            if brought is not None:
-                _tell_lost(done, rebuilding.settle_open_runs(catalog, brought, clock.now()), "ends of runs")
-                later = rebuilding.later_snapshots(catalog, reached, brought)
+            read_from = [*([brought] if brought is not None else []), *(taken.source for taken in done.taken)]
+            if read_from:
+                oldest = min(read_from, key=lambda source: source.taken)
+                later = rebuilding.later_snapshots(catalog, reached, oldest)
                 _tell_lost(done, later, "snapshots are of later runs, which are not known any more")
             for one in reached:
                 done.alarms += [raised.event.message for raised in rebuilding.know(catalog, one, clock)]
@@ -112,10 +131,44 @@ def _bring_back(place: CatalogPlace, source: Source | None, done: Rebuilt, clock
         done.aside = rebuilding.set_aside(place, now)
         done.lost.append("runs, proof, findings, holds and the audit log: no target holds a saved catalog")
         return
-    done.aside, done.broken = rebuilding.bring_back(source.saved, place, now)
-    if not done.aside.exists():
-        done.aside = None
+    back = rebuilding.bring_back(source.saved, place, now, upgrade())
+    done.aside, done.broken = back.aside, back.broken
+    _tell_lost(done, back.unknown_ends, "ends of runs")
     done.lost.append(f"findings, holds and the audit log since {source.taken:%Y-%m-%d %H:%M:%S UTC}, if there were any")
+
+
+def _take_over(
+    configuration: Configuration, catalog: Catalog, reached: list[Reached], done: Rebuilt, clock: Clock
+) -> None:
+    """Take over what other catalogs of this host know; one that cannot be read is told, and keeps nothing away."""
+    place, now = place_of(configuration), clock.now()
+
+    def take(source: Source) -> Taken:
+        return rebuilding.take_over(catalog, source, place, now, upgrade())
+
+    try:
+        for source, taken in rebuilding.take_over_all(catalog, reached, configuration.host, take):
+            done.taken.append(TakenOver(source, _counts(taken), taken.broken))
+            done.lost.append(
+                f"findings, holds and the audit log of the other catalog since {source.taken:%Y-%m-%d %H:%M:%S UTC}, "
+                "if there were any"
+            )
+            if taken.broken is not None:
+                done.problems.append(Problem("catalog", f"the other catalog's audit log: {taken.broken.reason}"))
+    except (CatalogError, IntegrityError) as fault:
+        done.problems.append(Problem("catalog", f"another catalog of this host cannot be taken over: {fault.message}"))
+        return
+    rebuilding.close_findings(catalog, [one.target for one in reached], now)
+
+
+def _counts(taken: Taken) -> Mapping[str, int]:
+    return {
+        "runs": taken.runs,
+        "snapshots": taken.snapshots,
+        "findings": taken.findings,
+        "holds": taken.holds,
+        "deeds": taken.deeds,
+    }
 
 
 def _tell_lost(done: Rebuilt, count: int, what: str) -> None:
@@ -126,10 +179,17 @@ def _tell_lost(done: Rebuilt, count: int, what: str) -> None:
 def _plan(
     configuration: Configuration, place: CatalogPlace, reached: list[Reached], silent: list[Problem]
 ) -> RebuildPlan:
+    condition = rebuilding.condition_of(place)
+    source, other = None, None
+    if condition is Condition.SOUND:
+        other = rebuilding.newest_stranger(place, reached, configuration.host)
+    else:
+        source = rebuilding.best_source(reached, configuration.host)
     return RebuildPlan(
         file=place.catalog_file,
-        condition=rebuilding.condition_of(place),
-        source=rebuilding.newest_source(reached, configuration.host),
+        condition=condition,
+        source=source,
+        other=other,
         listed={one.target: len(one.listing.snapshots) for one in reached},
         silent=tuple(silent),
     )

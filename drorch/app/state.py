@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from drorch import __version__
-from drorch.app.books import place_of
+from drorch.actions.backup import BackupResult
+from drorch.app.books import place_of, upgrade
 from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.clock import Clock
@@ -14,6 +15,7 @@ from drorch.errors import DrorchError
 from drorch.model.audit import AuditHead
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.kinship import notice
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.orchestrator.state import State, heads, save_state
 from drorch.repository.repository import Repository
@@ -38,15 +40,18 @@ def run_state(
     )
     state = State(
         place=place_of(configuration),
+        upgrade=upgrade(),
         configuration=configuration.file,
         host=configuration.host,
         program_version=f"drorch {__version__}",
-        head=books.audit_head(),
     )
+
+    def work(repository: Repository) -> BackupResult:
+        notice(books, target, repository, configuration.host)
+        return save_state(repository, state, retry_lock)
+
     runner = Runner(books, configuration.state_dir, clock)
-    return runner.back_up(
-        assignment, door_to(configuration, target), lambda repository: save_state(repository, state, retry_lock)
-    )
+    return runner.back_up(assignment, door_to(configuration, target), work)
 
 
 def door_to(configuration: Configuration, target: TargetName) -> Callable[[], AbstractContextManager[Repository]]:

@@ -1,21 +1,52 @@
-"""Copies of catalog.sqlite that are whole: taken from it while others write, and put in its place where it was lost.
+"""Copies of the catalog that are whole: taken from it while others write, and put in its place where it was lost.
 
-Whenever the process dies, the file that was there is there, or the copy is.
+A copy is a catalog.sqlite, also where the catalog is in PostgreSQL. Whenever the process dies, the file that was there
+is there, or the copy is.
 """
 
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from sqlalchemy import insert, select
+
 from drorch.catalog.audit import AuditLog
-from drorch.catalog.engine import BUSY_SECONDS, fault_of, sqlite_engine
+from drorch.catalog.engine import BUSY_SECONDS, batches, fault_of, reading, server_engine, sqlite_engine, writing
+from drorch.catalog.file import opened_file
+from drorch.catalog.open import CatalogPlace
+from drorch.catalog.schema import Upgrade
+from drorch.catalog.tables import METADATA
 from drorch.errors import CatalogError
-from drorch.model.audit import AuditHead, BrokenLink
+from drorch.model.audit import AuditHead
 
 _LOG = "-wal"
 _BESIDES = (_LOG, "-shm", "-journal")
+
+
+def copy_catalog(place: CatalogPlace, copy: Path, upgrade: Upgrade) -> AuditHead:
+    """Copy the catalog of a place, as it is at one moment, into a file that is not there yet.
+
+    Answers the end of the audit log that is in it. Raises `CatalogError`, and then there is no copy.
+    """
+    if place.url is None:
+        return copy_database(place.catalog_file, copy)
+    source = server_engine(place.url)
+    try:
+        with opened_file(copy, upgrade) as target, reading(source) as there:
+            for table in METADATA.sorted_tables:
+                for batch in batches(dict(row) for row in there.execute(select(table)).mappings()):
+                    with writing(target.engine) as here:
+                        here.execute(insert(table), batch)
+            head = target.audit.head()
+    except CatalogError:
+        _remove(copy)
+        raise
+    finally:
+        source.dispose()
+    _at_rest(copy)
+    return head
 
 
 def copy_database(source: Path, copy: Path) -> AuditHead:
@@ -33,16 +64,20 @@ def copy_database(source: Path, copy: Path) -> AuditHead:
         ):
             opened.backup(target)
         head = head_of(copy)
-        # A database in WAL mode would need a second file as soon as somebody reads it.
-        with contextlib.closing(sqlite3.connect(copy)) as target:
-            target.execute("PRAGMA journal_mode = DELETE").fetchone()
-        return head
+        _at_rest(copy)
     except sqlite3.Error as fault:
         _remove(copy)
         raise fault_of(str(source), fault) from fault
     except CatalogError:
         _remove(copy)
         raise
+    return head
+
+
+def _at_rest(copy: Path) -> None:
+    # A database in WAL mode would need a second file as soon as somebody reads it.
+    with contextlib.closing(sqlite3.connect(copy)) as target:
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()
 
 
 def head_of(file: Path) -> AuditHead:
@@ -50,18 +85,6 @@ def head_of(file: Path) -> AuditHead:
     engine = sqlite_engine(file)
     try:
         return AuditLog(engine).head()
-    finally:
-        engine.dispose()
-
-
-def broken_link(file: Path, anchors: Iterable[AuditHead]) -> BrokenLink | None:
-    """The first broken link of the audit log in a catalog file, seen against heads noted elsewhere.
-
-    Raises `CatalogError`.
-    """
-    engine = sqlite_engine(file)
-    try:
-        return AuditLog(engine).verify(anchors)
     finally:
         engine.dispose()
 

@@ -28,6 +28,9 @@ BATCH = 500
 BUSY_SECONDS = 60.0
 """How long a write waits for another to end."""
 
+_SERVER_PATIENCE = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 60_000}
+"""How long a PostgreSQL server may be silent: seconds, and milliseconds for what was sent and never acknowledged."""
+
 _WRITES = "drorch_writes"
 _ADVISORY_LOCK = 0x64726F726368
 _FULL = ("disk is full", "no space left")
@@ -88,7 +91,9 @@ def writes(connection: Connection) -> bool:
 def server_engine(url: str) -> Engine:
     """The engine of a PostgreSQL database. Raises `CatalogError` where the address is not one."""
     try:
-        engine = create_engine(_with_driver(url), isolation_level="REPEATABLE READ", pool_pre_ping=True)
+        engine = create_engine(
+            _with_driver(url), isolation_level="REPEATABLE READ", pool_pre_ping=True, connect_args=_SERVER_PATIENCE
+        )
     except (ArgumentError, NoSuchModuleError, ValueError) as fault:
         raise CatalogError(
             "the catalog's url is not the address of a PostgreSQL database",

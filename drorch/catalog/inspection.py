@@ -10,8 +10,10 @@ from urllib.parse import quote
 from sqlalchemy import URL, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from drorch.catalog.audit import AuditLog
 from drorch.catalog.engine import reading, server_engine
 from drorch.catalog.open import CatalogPlace
+from drorch.catalog.queries import Queries
 from drorch.catalog.schema import CATALOG, PATHS, Schema, Standing, standing
 from drorch.errors import CatalogError
 
@@ -42,6 +44,21 @@ def damage(place: CatalogPlace) -> list[str]:
                 told = [str(line) for line in connection.scalars(text("PRAGMA integrity_check(10)"))]
             found += [] if told == ["ok"] else [f"{name}: {line}" for line in told]
     return found
+
+
+@contextmanager
+def looked_at(place: CatalogPlace) -> Iterator[tuple[Queries, AuditLog] | None]:
+    """The two doors through which a catalog is only read; None where it is not there, or to be upgraded first.
+
+    Raises `CatalogError` where it cannot be used at all.
+    """
+    for _, engine, schema in _databases(place):
+        if schema is CATALOG:
+            with _disposed(engine):
+                current = standing(engine, schema) is Standing.CURRENT
+                yield (Queries(engine), AuditLog(engine)) if current else None
+            return
+    yield None
 
 
 @contextmanager

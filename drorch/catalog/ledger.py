@@ -40,6 +40,8 @@ class Ledger:
         self.prove(record.proofs)
         with writing(self._engine) as connection:
             put(connection, tables.RUN, ("id",), [rows.of_run(run)])
+            left = and_(tables.PROBLEM.c.run == run.id, tables.PROBLEM.c.ordinal >= len(run.problems))
+            connection.execute(delete(tables.PROBLEM).where(left))
 
     def _note_problems(self, run: Run) -> None:
         if not run.problems:

@@ -5,7 +5,7 @@ never papered over: an empty catalog would find every snapshot new and nothing o
 used keeps nobody from the rest: it can be derived.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +14,17 @@ from typing import Self
 from sqlalchemy import Engine, text
 
 from drorch.catalog.audit import AuditLog
-from drorch.catalog.engine import copy_to, reading, server_engine, shown, sqlite_engine
+from drorch.catalog.engine import reading, server_engine, shown, sqlite_engine
+from drorch.catalog.file import CatalogFile
 from drorch.catalog.ledger import Ledger
+from drorch.catalog.merging import Taken, take_over
 from drorch.catalog.paths.recording import Recorder
 from drorch.catalog.paths.searching import Search
 from drorch.catalog.queries import Queries
 from drorch.catalog.schema import CATALOG, PATHS, Upgrade, bring_up_to_date
 from drorch.catalog.spool import Replay, Spool
 from drorch.errors import CatalogError
+from drorch.model.audit import AuditHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,12 @@ class Catalog:
         """What SQLite finds wrong in its files, reading all of them; PostgreSQL looks after itself."""
         return [fault for engine in self._engines for fault in _damage(engine)]
 
-    def copy_to(self, copy: Path) -> None:
-        """Copy what only drorch knows, as it is at this moment, to a file: what goes to the targets.
+    def take_over(self, other: CatalogFile, anchors: Sequence[AuditHead] = ()) -> Taken:
+        """Take over what another catalog of the same host knows; `anchors` are ends noted of its audit log.
 
-        Raises `CatalogError`, also where that lies in PostgreSQL, which has tools of its own.
+        Doing so again changes nothing. Raises `CatalogError`.
         """
-        if self._engines[0].dialect.name != "sqlite":
-            raise CatalogError("a catalog in PostgreSQL is not copied", hint="Back it up as a job: pg_dump.")
-        copy_to(self._engines[0], copy)
+        return take_over(self._engines[0], other.engine, anchors)
 
     def close(self) -> None:
         """Let go of the databases; closing again does nothing."""

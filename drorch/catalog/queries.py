@@ -33,6 +33,7 @@ class RunQuery:
     kinds: Collection[RunKind] = ()
     outcomes: Collection[RunOutcome] = ()
     since: datetime | None = None
+    snapshot: SnapshotId | None = None
     limit: int = 100
 
 
@@ -58,6 +59,8 @@ class Queries:
             query = query.where(RUN.c.outcome.in_([outcome.value for outcome in asked.outcomes]))
         if asked.since is not None:
             query = query.where(RUN.c.started >= asked.since)
+        if asked.snapshot is not None:
+            query = query.where(RUN.c.snapshot == asked.snapshot)
         with reading(self._engine) as connection:
             return _runs(connection, query)
 

@@ -5,7 +5,7 @@ from drorch.cli.output.writer import Output
 from drorch.errors import Outcome, Problem
 from drorch.ids import SHORT_HEX
 from drorch.model.audit import BrokenLink
-from drorch.orchestrator.rebuilding import Condition
+from drorch.orchestrator.rebuilding import Condition, Source
 from drorch.units import counted
 
 
@@ -17,6 +17,8 @@ def show_plan(output: Output, plan: RebuildPlan) -> None:
     output.line(f"catalog {plan.file} is {plan.condition}")
     if plan.condition is not Condition.SOUND:
         output.line(f"it would be read back from {_source(plan)}")
+    if plan.other is not None:
+        output.line(f"another catalog of this host would be taken over: {_state(plan.other)}")
     for target, count in plan.listed.items():
         output.line(f"target {target} lists {counted(count, 'snapshot')}: known from then on, paths recorded anew")
     _tell_silent(output, plan)
@@ -31,6 +33,7 @@ def tell_rebuilt(output: Output, done: Rebuilt) -> int:
             output.line(f"catalog {done.plan.file} was {done.plan.condition}; read back from {_source(done.plan)}")
         if done.aside is not None:
             output.line(f"what it was is kept in {done.aside}")
+        tell_taken(output, done)
         tell_derived(output, done)
         for lost in done.lost:
             output.line(f"did not come back: {lost}")
@@ -39,6 +42,13 @@ def tell_rebuilt(output: Output, done: Rebuilt) -> int:
         tell_broken(output, done.broken)
         return int(Outcome.CHAIN_BROKEN)
     return int(Outcome.OK)
+
+
+def tell_taken(output: Output, done: Rebuilt) -> None:
+    """What other catalogs of this host knew, for people."""
+    for taken in done.taken:
+        came = ", ".join(counted(count, kind.removesuffix("s")) for kind, count in taken.counts.items())
+        output.line(f"taken over from another catalog of this host, {_state(taken.source)}: {came}")
 
 
 def tell_derived(output: Output, done: Rebuilt) -> None:
@@ -70,6 +80,9 @@ def rebuilt_facts(done: Rebuilt) -> dict[str, object]:
     return {
         **_plan_facts(done.plan),
         "aside": str(done.aside) if done.aside else None,
+        "taken_over": [
+            {**_state_facts(taken.source), **taken.counts, "audit": broken_facts(taken.broken)} for taken in done.taken
+        ],
         "replayed": done.replayed,
         "paths_of": done.paths,
         "lost": done.lost,
@@ -91,22 +104,29 @@ def _tell_silent(output: Output, plan: RebuildPlan) -> None:
 def _source(plan: RebuildPlan) -> str:
     if plan.source is None:
         return "nowhere: no target that answers holds a saved state"
-    name = plan.source.saved.named.id.hex()[:SHORT_HEX]
-    return f"snapshot {name} of {plan.source.taken:%Y-%m-%d %H:%M:%S UTC} on {plan.source.target}"
+    return _state(plan.source)
+
+
+def _state(source: Source) -> str:
+    name = source.saved.named.id.hex()[:SHORT_HEX]
+    where = f" on {source.target}" if source.target else ""
+    return f"snapshot {name} of {source.taken:%Y-%m-%d %H:%M:%S UTC}{where}"
 
 
 def _plan_facts(plan: RebuildPlan) -> dict[str, object]:
-    source = plan.source
     return {
         "catalog": str(plan.file),
         "condition": plan.condition.value,
-        "state": None
-        if source is None
-        else {
-            "target": source.target,
-            "snapshot_id": source.saved.named.id.hex(),
-            "time": source.taken.isoformat(),
-        },
+        "state": None if plan.source is None else _state_facts(plan.source),
+        "other_catalog": None if plan.other is None else _state_facts(plan.other),
         "targets": dict(plan.listed),
         "silent": {problem.subject: problem.message for problem in plan.silent},
+    }
+
+
+def _state_facts(source: Source) -> dict[str, object]:
+    return {
+        "target": source.target,
+        "snapshot_id": source.saved.named.id.hex(),
+        "time": source.taken.isoformat(),
     }

@@ -13,6 +13,7 @@ class FindingKind(StrEnum):
     RUN_FAILED = "run-failed"
     RUN_MISSED = "run-missed"
     DAMAGE = "damage"
+    OTHER_CATALOG = "other-catalog"
 
 
 class FindingState(StrEnum):

@@ -20,7 +20,7 @@ from drorch.catalog.spool import Spool, record_or_spool
 from drorch.clock import Clock
 from drorch.errors import CatalogError, DrorchError
 from drorch.ids import SnapshotId
-from drorch.model.audit import AuditHead, Deed
+from drorch.model.audit import Deed
 from drorch.model.finding import Comment, Finding, FindingKind
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm, SeenSnapshot, alarm, reconcile
@@ -63,7 +63,7 @@ class Books:
     """Writes down what happens. `catalog` is None where it cannot be opened (`closed`): then records wait."""
 
     def __init__(self, catalog: Catalog | None, spool: Spool, clock: Clock, closed: CatalogError | None = None) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._closed = closed or CatalogError("the catalog is not open")
         self._spool = spool
         self._clock = clock
@@ -71,14 +71,14 @@ class Books:
 
     @property
     def _ledger(self) -> Ledger | None:
-        return None if self._catalog is None else self._catalog.ledger
+        return None if self.catalog is None else self.catalog.ledger
 
     def begin(self, run: Run) -> None:
         """Note that a run is under way."""
-        if self._catalog is None:
+        if self.catalog is None:
             return
         try:
-            self._catalog.ledger.begin(run)
+            self.catalog.ledger.begin(run)
         except CatalogError as fault:
             self.complaints.append(fault.message)
 
@@ -91,7 +91,7 @@ class Books:
             return
         if reason is not None:
             waits = "what happened is kept in the spool until it can be written"
-            self.complaints.append(self._without_catalog if self._catalog is None else f"{reason.message}; {waits}")
+            self.complaints.append(self._without_catalog if self.catalog is None else f"{reason.message}; {waits}")
 
     @property
     def _without_catalog(self) -> str:
@@ -102,24 +102,14 @@ class Books:
 
     def did(self, doer: Doer, action: str, **detail: str) -> None:
         """Note in the audit log who did what; `configuration` is the digest of the one in force."""
-        if self._catalog is None:
+        if self.catalog is None:
             self.complaints.append(self._without_catalog)
             return
         try:
             deed = Deed(self._clock.now(), doer.user, doer.uid, doer.tty, action, detail)
-            write_down(self._catalog.audit, deed)
+            write_down(self.catalog.audit, deed)
         except CatalogError as fault:
             self.complaints.append(fault.message)
-
-    def audit_head(self) -> AuditHead | None:
-        """The end of the audit log; None where it cannot be read."""
-        if self._catalog is None:
-            return None
-        try:
-            return self._catalog.audit.head()
-        except CatalogError as fault:
-            self.complaints.append(fault.message)
-            return None
 
     def look(self, target: str, repository: Repository, run: str | None) -> Look:
         """List the snapshots of a target, which proves that they decrypt, and compare them with what is known of it.
@@ -129,7 +119,7 @@ class Books:
         """
         known = self._known(target)
         listing = repository.list_snapshots()
-        if self._catalog is None or known is None:
+        if self.catalog is None or known is None:
             return Look(listing, ())
         try:
             found = reconcile(target, known, seen_in(listing, {one.id: one for one in known}))
@@ -137,10 +127,10 @@ class Books:
             alarms = [
                 alarm(target, fault, now, (uuid.uuid4().hex, uuid.uuid4().hex), run) for fault in found.discrepancies
             ]
-            raised = self._catalog.ledger.alarm(target, alarms)
-            self._catalog.ledger.know(Stored(target, snapshot) for snapshot in found.new)
-            self._catalog.ledger.withdraw(target, [fault.known.id for fault in found.discrepancies], ProofLevel.L0)
-            self._catalog.ledger.prove(
+            raised = self.catalog.ledger.alarm(target, alarms)
+            self.catalog.ledger.know(Stored(target, snapshot) for snapshot in found.new)
+            self.catalog.ledger.withdraw(target, [fault.known.id for fault in found.discrepancies], ProofLevel.L0)
+            self.catalog.ledger.prove(
                 Proof(target, named.id, Scope.FULL, ProofLevel.L0, now) for named in listing.snapshots
             )
         except CatalogError as fault:
@@ -149,51 +139,51 @@ class Books:
         return Look(listing, tuple(raised))
 
     def _known(self, target: str) -> list[SeenSnapshot] | None:
-        if self._catalog is None:
+        if self.catalog is None:
             return None
         try:
-            return self._catalog.queries.known(target)
+            return self.catalog.queries.known(target)
         except CatalogError as fault:
             self.complaints.append(fault.message)
             return None
 
     def withdraw(self, target: str, snapshots: Collection[SnapshotId], above: ProofLevel) -> None:
         """Take back proof above a level from snapshots that turned out not to be what they were."""
-        if self._catalog is None or not snapshots:
+        if self.catalog is None or not snapshots:
             return
         try:
-            self._catalog.ledger.withdraw(target, snapshots, above)
+            self.catalog.ledger.withdraw(target, snapshots, above)
         except CatalogError as fault:
             self.complaints.append(fault.message)
 
     def proofs(self, target: str) -> list[Proof]:
         """What is proven of the snapshots of a target."""
-        if self._catalog is None:
+        if self.catalog is None:
             return []
         try:
-            return self._catalog.queries.proofs(target)
+            return self.catalog.queries.proofs(target)
         except CatalogError as fault:
             self.complaints.append(fault.message)
             return []
 
     def runs(self, wanted: RunQuery) -> list[Run]:
         """Runs that are written down, newest first."""
-        if self._catalog is None:
+        if self.catalog is None:
             return []
         try:
-            return self._catalog.queries.runs(wanted)
+            return self.catalog.queries.runs(wanted)
         except CatalogError as fault:
             self.complaints.append(fault.message)
             return []
 
     def remember_paths(self, repository: Repository, named: NamedSnapshot) -> None:
         """Take a snapshot's paths into path history: what differs from the one before, or all of it."""
-        if self._catalog is None:
+        if self.catalog is None:
             return
         snapshot = seen(named)
         recorded = RecordedSnapshot(snapshot.original, snapshot.lineage, snapshot.taken)
         try:
-            recorder = self._catalog.recorder
+            recorder = self.catalog.recorder
             before = recorder.newest(snapshot.lineage)
             if before is None:
                 self._tell_unrecorded(snapshot)
@@ -213,8 +203,8 @@ class Books:
 
     def _tell_unrecorded(self, first: SeenSnapshot) -> None:
         """Say what path history was never told, or does not know any more, of a job that begins to be recorded."""
-        assert self._catalog is not None
-        others = {stored.snapshot.original for stored in self._catalog.queries.known_of(first.lineage)}
+        assert self.catalog is not None
+        others = {stored.snapshot.original for stored in self.catalog.queries.known_of(first.lineage)}
         older = len(others - {first.original})
         if older:
             said = f"path history knows nothing of {counted(older, 'older snapshot')} of {first.lineage.job}"
@@ -231,23 +221,23 @@ class Books:
 
     def open_finding(self, kind: FindingKind, subject: str, message: str, run: str | None) -> None:
         """Open a finding, unless one of its kind is open about the subject already."""
-        if self._catalog is None:
+        if self.catalog is None:
             return
         try:
             finding = Finding(uuid.uuid4().hex, kind, subject, message, self._clock.now(), run=run)
-            self._catalog.ledger.open_finding(finding)
+            self.catalog.ledger.open_finding(finding)
         except CatalogError as fault:
             self.complaints.append(fault.message)
 
     def close_findings(self, kinds: Iterable[FindingKind], subject: str, reason: str) -> None:
         """Close what is open about a subject, because it is well again."""
-        if self._catalog is None:
+        if self.catalog is None:
             return
         wanted = set(kinds)
         try:
-            for finding in self._catalog.queries.findings():
+            for finding in self.catalog.queries.findings():
                 if finding.subject == subject and finding.kind in wanted:
                     word = Comment(self._clock.now(), "drorch", reason)
-                    self._catalog.ledger.close_finding(finding.id, word)
+                    self.catalog.ledger.close_finding(finding.id, word)
         except CatalogError as fault:
             self.complaints.append(fault.message)

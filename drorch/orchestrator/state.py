@@ -1,8 +1,9 @@
 """The built-in job @state: what only drorch knows goes to the targets, and is found there again.
 
-Its snapshot holds one folder: `/drorch/catalog.sqlite` (a copy of one moment), `/drorch/audit-head.json` (the end of
-the audit log that is in it, so that cutting it off later is seen), `/drorch/jobs.toml`, `/drorch/spool/`. No secret is
-among them: a configuration holds references. What can be derived (paths.sqlite) is left out.
+Its snapshot holds one folder: `/drorch/catalog.sqlite` (a copy of one moment, wherever the catalog is),
+`/drorch/audit-head.json` (the end of the audit log that is in it, so that cutting it off later is seen),
+`/drorch/jobs.toml`, `/drorch/spool/`. No secret is among them: a configuration holds references. What can be derived
+(paths.sqlite) is left out.
 """
 
 import json
@@ -18,8 +19,9 @@ from pathlib import Path
 from drorch.actions.backup import BackupRequest, BackupResult, Label, backup
 from drorch.actions.listing import find_place
 from drorch.actions.progress import NoProgress
-from drorch.catalog.copying import copy_database
+from drorch.catalog.copying import copy_catalog
 from drorch.catalog.open import CatalogPlace
+from drorch.catalog.schema import Upgrade
 from drorch.errors import CatalogError, DrorchError, Problem, UsageError
 from drorch.ids import TreeId
 from drorch.model.audit import AuditHead
@@ -43,16 +45,13 @@ _LARGEST_SMALL = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What there is to save: the catalog's place, the configuration's file, the host, who saves it with what.
-
-    `head` is the end of the audit log where the catalog is no file; a file's own is read from its copy.
-    """
+    """What there is to save: the catalog's place, the configuration's file, the host, who saves it with what."""
 
     place: CatalogPlace
+    upgrade: Upgrade
     configuration: Path
     host: str
     program_version: str
-    head: AuditHead | None = None
 
 
 def save_state(repository: Repository, state: State, retry_lock: timedelta) -> BackupResult:
@@ -110,16 +109,13 @@ def _roomy(state_dir: Path) -> Path | None:
 
 def _gather(state: State, folder: Path) -> list[Problem]:
     problems: list[Problem] = []
-    head = state.head
     (folder / SPOOL).mkdir(parents=True)
-    if state.place.url is None:
-        try:
-            head = copy_database(state.place.catalog_file, folder / CATALOG)
-        except CatalogError as fault:
-            problems.append(Problem(str(state.place.catalog_file), fault.message))
-    if head is not None:
+    try:
+        head = copy_catalog(state.place, folder / CATALOG, state.upgrade)
         said = {"seq": head.seq, "hash": head.hash.hex()}
         (folder / HEAD).write_text(json.dumps(said) + "\n", "ascii")
+    except CatalogError as fault:
+        problems.append(Problem("catalog" if state.place.url else str(state.place.catalog_file), fault.message))
     waiting = [(path, folder / SPOOL / path.name) for path in state.place.spool.waiting()]
     for path, copy in [(state.configuration, folder / CONFIGURATION), *waiting]:
         try:

@@ -142,24 +142,3 @@ def test_a_bad_url_is_an_error_that_tells_no_password(tmp_path: Path, url: str) 
     with pytest.raises(CatalogError) as refused:
         open_catalog(CatalogPlace(tmp_path / "state", url), upgrade)
     assert "canary-7f3" not in f"{refused.value} {refused.value.hint} {refused.value.context}"
-
-
-def test_a_copy_is_a_catalog(place: CatalogPlace, tmp_path: Path) -> None:
-    with open_catalog(place, upgrade) as catalog:
-        catalog.ledger.record(record(1))
-        elsewhere = CatalogPlace(tmp_path / "elsewhere")
-        elsewhere.state_dir.mkdir()
-        catalog.copy_to(elsewhere.catalog_file)
-        with pytest.raises(CatalogError, match=r"No such file or directory|cannot be opened"):
-            catalog.copy_to(tmp_path / "nowhere" / "copy")
-    with open_catalog(elsewhere, upgrade) as copied:
-        assert copied.queries.runs() == [record(1).run]
-        assert [path.name for path in elsewhere.state_dir.glob("*.new")] == []
-
-
-def test_a_catalog_in_postgresql_is_not_copied(database: str, tmp_path: Path) -> None:
-    with (
-        open_catalog(CatalogPlace(tmp_path / "state", database), upgrade) as catalog,
-        pytest.raises(CatalogError, match="a catalog in PostgreSQL is not copied"),
-    ):
-        catalog.copy_to(tmp_path / "copy")

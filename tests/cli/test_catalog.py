@@ -88,11 +88,40 @@ def test_a_sound_catalog_keeps_what_it_knows_and_path_history_is_derived(install
     (installation.state / "paths.sqlite").write_bytes(b"gone")
     before = installation.runs()
     [done] = installation.said("catalog", "rebuild", "--yes")
-    assert (done["condition"], done["aside"], done["paths_of"]) == ("sound", None, 4)
+    # Two snapshots and their copies: paths are those of the snapshot, wherever it lies.
+    assert (done["condition"], done["aside"], done["paths_of"]) == ("sound", None, 2)
     assert installation.runs() == before
     shown = installation.run("history", installation.place / "source" / "file").stdout
     assert b"7 B" in shown
     assert b"13 B" in shown
+
+
+def run_ids(installation: Installation) -> set[str]:
+    return {str(row[0]) for row in installation.rows("select id from run where job != '@state'")}
+
+
+def test_a_catalog_that_was_begun_anew_takes_over_what_the_lost_one_knew(installation: Installation) -> None:
+    before = run_ids(installation)
+    shutil.rmtree(installation.state)
+    done = installation.run("run", "homes")
+    assert b"another catalog of web1" in done.stderr
+    assert b"drorch catalog rebuild" in done.stderr
+    findings = {one["kind"]: one["subject"] for one in installation.said("findings", "list")}
+    assert findings["other-catalog"].startswith("@state@")
+    anew = run_ids(installation)
+    assert before
+    assert anew
+    assert not before & anew
+    planned = installation.run("catalog", "rebuild").stdout
+    assert b"another catalog of this host would be taken over" in planned
+
+    installation.run("catalog", "rebuild", "--yes")
+    assert before | anew <= run_ids(installation)
+    assert installation.said("findings", "list") == []
+    installation.run("audit", "verify")
+    assert b"another catalog" not in installation.run("run", "homes").stderr
+    planned = installation.run("catalog", "rebuild").stdout
+    assert b"taken over" not in planned
 
 
 def test_without_any_saved_state_the_rest_is_derived_and_the_loss_is_said(installation: Installation) -> None:

@@ -23,7 +23,7 @@ from drorch.units import counted
 
 _READS = (*exit_codes.FAULTS, 4, 60, 62)
 _ANCHOR = re.compile("([0-9]{1,18}):([0-9a-fA-F]{64})")
-_LONG_HEX = re.compile("[0-9a-f]{32}|[0-9a-f]{64}")
+_LONG_HEX = re.compile("([0-9]{1,18}:)?([0-9a-f]{32}|[0-9a-f]{64})")
 
 
 class Anchor(click.ParamType[AuditHead]):
@@ -77,8 +77,9 @@ def _row(entry: AuditEntry) -> Sequence[str]:
 
 
 def _shortened(value: str) -> str:
-    """A digest or an id by its beginning; anything else as it is."""
-    return value[:SHORT_HEX] if _LONG_HEX.fullmatch(value) else value
+    """A digest, an id or an end of a log by its beginning; anything else as it is."""
+    found = _LONG_HEX.fullmatch(value)
+    return value if found is None else f"{found[1] or ''}{found[2][:SHORT_HEX]}"
 
 
 def _record(entry: AuditEntry) -> dict[str, object]:

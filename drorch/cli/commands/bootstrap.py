@@ -10,7 +10,7 @@ from drorch.app import bootstrap as app
 from drorch.cli import exit_codes
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.writer import Output
-from drorch.cli.rebuilding import broken_facts, rebuilt_facts, tell_broken, tell_derived, tell_faults
+from drorch.cli.rebuilding import broken_facts, rebuilt_facts, tell_broken, tell_derived, tell_faults, tell_taken
 from drorch.cli.session import Session
 from drorch.clock import SystemClock
 from drorch.errors import CatalogError, ConfigError, JobBusy, Outcome, UsageError
@@ -68,6 +68,7 @@ def _tell(output: Output, done: app.Bootstrapped) -> None:
     for aside in done.aside:
         output.line(f"kept aside: {aside}")
     if done.rebuilt is not None:
+        tell_taken(output, done.rebuilt)
         tell_derived(output, done.rebuilt)
     for lost in done.lost:
         output.line(f"did not come back: {lost}")

@@ -95,7 +95,7 @@ def test_a_worker_is_a_child_that_ignores_hangups_and_knows_no_password(monkeypa
 
 def test_a_worker_runs_nothing_that_lies_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root's backup may be started in anybody's home."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
     for module in ("socket", "contextlib", "drorch"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('a trap')\n")
     monkeypatch.chdir(tmp_path)
@@ -161,7 +161,7 @@ def test_a_blocked_worker_dies_with_its_parent() -> None:
         "print(worker.channel.receive(), flush=True)\n"
         "threading.Event().wait()\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as parent:
         try:
             assert parent.stdout is not None
