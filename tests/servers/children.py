@@ -63,3 +63,13 @@ def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], log: P
             said = log.read_text("utf-8", errors="backslashreplace")[-4000:]
             raise ServerNotReady(f"the server {state}:\n{said}")
         time.sleep(0.02)
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+    return [one for child in children for one in (child, *descendants(child))]

@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from drorch.storage.sftp.settings import SftpSettings
-from tests.servers.children import ServerNotReady, running, wait_until
+from tests.servers.children import ServerNotReady, descendants, running, wait_until
 from tests.servers.ports import free_ports
 from tests.storage.privileges import need
 
@@ -48,7 +49,9 @@ class Sshd:
         self.data = place / "data"
         self.identity = place / "identity"
         self.known_hosts = place / "known_hosts"
+        self.host_key = place / "host_key"
         self.port = 0
+        self._pid = 0
         self._stack = contextlib.ExitStack()
 
     def settings(self, path: str | Path = "repository", **changes: object) -> SftpSettings:
@@ -74,32 +77,44 @@ class Sshd:
                 self._run()
                 return
             except ServerNotReady:
-                self._stack.close()
+                self.stop()
                 if attempt == _ATTEMPTS - 1:
                     raise
 
     def stop(self) -> None:
-        """End it with all connections that it has."""
+        """End it with all connections that it has: each is served by a process in a session of its own."""
+        served = descendants(self._pid) if self._pid else []
         self._stack.close()
+        for pid in served:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._pid = 0
 
     def change_host_key(self) -> None:
         """Give it another key, as a server set up anew has; the known one stays as it was."""
-        (self._place / "host_key").unlink()
-        (self._place / "host_key.pub").unlink()
-        make_key(self._place / "host_key")
+        self.host_key.unlink()
+        self.host_key.with_suffix(".pub").unlink()
+        make_key(self.host_key)
+        if self._options.user is not None:
+            shutil.chown(self.host_key, self.user)
+
+    def admit(self, key: Path) -> None:
+        """Let in who has this private key, as well."""
+        with (self._place / "authorized_keys").open("a") as file:
+            file.write(key.with_name(key.name + ".pub").read_text())
 
     def __enter__(self) -> Self:
         need("OpenSSH's server and client", present=_program("sshd") is not None and _program("ssh-keygen") is not None)
         self.data.mkdir()
-        for name in ("host_key", "identity"):
-            make_key(self._place / name)
+        for key in (self.host_key, self.identity):
+            make_key(key)
         shutil.copy(self._place / "identity.pub", self._place / "authorized_keys")
         if self._options.user is not None:
             self._place.chmod(0o755)
-            for path in (self.data, self._place / "host_key"):
+            for path in (self.data, self.host_key):
                 shutil.chown(path, self.user)
         self.start()
-        public = (self._place / "host_key.pub").read_text()
+        public = self.host_key.with_suffix(".pub").read_text()
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public}")
         return self
 
@@ -117,6 +132,7 @@ class Sshd:
             command = ["setpriv", f"--reuid={self.user}", "--regid=nogroup", "--clear-groups", *command]
         log = self._place / "sshd.log"
         child = self._stack.enter_context(running(command, log))
+        self._pid = child.pid
         wait_until(self._answers, child, log)
 
     def _answers(self) -> bool:
@@ -133,7 +149,7 @@ class Sshd:
             *self._options.extra,
             f"Port {self.port}",
             "ListenAddress 127.0.0.1",
-            f"HostKey {self._place / 'host_key'}",
+            f"HostKey {self.host_key}",
             f"PidFile {self._place / 'sshd.pid'}",
             f"AuthorizedKeysFile {self._place / 'authorized_keys'}",
             "StrictModes no",
@@ -153,9 +169,9 @@ class Sshd:
         (self._place / "sshd_config").write_text("\n".join(lines) + "\n")
 
 
-def make_key(file: Path, passphrase: str = "") -> None:
+def make_key(file: Path, passphrase: str = "", kind: str = "ed25519") -> None:
     """A new pair of keys in a file and one beside it with ".pub"."""
-    command = ["ssh-keygen", "-q", "-t", "ed25519", "-C", "test", "-N", passphrase, "-f", str(file)]
+    command = ["ssh-keygen", "-q", "-t", kind, "-C", "test", "-N", passphrase, "-f", str(file)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 
 from drorch.errors import TargetDenied, TargetError, TargetUnavailable
+from drorch.storage.sftp.packets import NOT_SFTP
 
 _LONGEST = 300
 
@@ -45,7 +46,7 @@ def explained(server: Server, complaints: str) -> TargetError:
         return refused_login(server, last)
     if "Could not resolve hostname" in complaints:
         return unknown_host(server, last)
-    if "subsystem request failed" in complaints:
+    if "subsystem request failed" in complaints or NOT_SFTP in complaints:
         return no_sftp(server)
     if re.search(r"Bad configuration option|bad owner or permissions|keyword \S+ extra arguments", complaints, re.I):
         return TargetDenied(f"ssh refuses its configuration: {last}", hint="mend ~/.ssh/config or /etc/ssh/ssh_config")
@@ -57,7 +58,7 @@ def changed_key(server: Server) -> TargetDenied:
     known_as, file = shlex.quote(server.known_as), shlex.quote(server.known_hosts)
     return TargetDenied(
         f"the host key of {server.address} is not the one in {server.known_hosts}: somebody may be in between",
-        hint=f"if the server was set up anew: ssh-keygen -R {known_as} -f {file}; {_learn(server, server.known_as)}",
+        hint=f"if it was set up anew, type: ssh-keygen -R {known_as} -f {file}; {_learn(server, server.known_as)}",
     )
 
 
@@ -65,7 +66,8 @@ def unknown_key(server: Server, known_as: str) -> TargetDenied:
     """The server's key is in no known_hosts file; `known_as` is the server itself, or a jump host."""
     named = server.address if known_as in (server.known_as, server.host) else known_as
     return TargetDenied(
-        f"the host key of {named} is not known: there is none in {server.known_hosts}", hint=_learn(server, known_as)
+        f"the host key of {named} is not known: there is none in {server.known_hosts}",
+        hint=f"type: {_learn(server, known_as)}",
     )
 
 
@@ -106,7 +108,7 @@ def _learn(server: Server, known_as: str) -> str:
     host, port = match.groups() if match else (known_as, "22")
     scan = f"ssh-keyscan -p {port} {shlex.quote(host)}"
     file = shlex.quote(server.known_hosts)
-    return f"type: {scan} >> {file}; ssh-keygen -lf {file}, and compare the fingerprint with the server's own"
+    return f"{scan} >> {file}; ssh-keygen -lf {file}, and compare the fingerprint with the server's own"
 
 
 def _last_line(complaints: str) -> str:

@@ -20,6 +20,7 @@ from drorch.errors import DrorchError, TargetDenied, TargetError
 from drorch.storage.sftp.explain import (
     Server,
     changed_key,
+    explained,
     no_sftp,
     refused_login,
     unknown_host,
@@ -76,7 +77,7 @@ class ParamikoCarrier:
     def explain(self, _stream: Stream, fault: SessionLost) -> DrorchError:
         """See `Carrier`: the server has let drorch in, and then fell silent."""
         assert self._hops is not None
-        return unreachable(self._hops[-1].server, str(fault))
+        return explained(self._hops[-1].server, str(fault))
 
 
 class ParamikoStream:

@@ -11,6 +11,9 @@ from enum import IntEnum
 MAX_REPLY_BYTES = 1 << 20
 """No reply is longer: OpenSSH's are at most 256 KiB."""
 
+NOT_SFTP = "the server does not speak SFTP"
+"""What is said of a server that answers with anything else, a greeting for people for instance."""
+
 
 class Kind(IntEnum):
     """Types of packets: requests below 100, replies above."""

@@ -10,6 +10,7 @@ import struct
 
 from drorch.storage.sftp.packets import (
     MAX_REPLY_BYTES,
+    NOT_SFTP,
     Code,
     FileStatus,
     Kind,
@@ -142,7 +143,7 @@ class SftpSession:
         """As `next_answer`; None after a reply that was forgotten has been received."""
         length, kind, number = _HEADER.unpack(self.receive(_HEADER.size))
         if not 5 <= length <= MAX_REPLY_BYTES or number not in self._awaited:
-            raise SessionLost("the server does not speak SFTP")
+            raise SessionLost(NOT_SFTP)
         self._awaited.remove(number)
         if number not in self._unwanted:
             return number, kind, length - 5
@@ -157,7 +158,7 @@ class SftpSession:
         self.stream.send([_HEADER.pack(5, Kind.INIT, 3)])
         length, kind, _ = _HEADER.unpack(self.receive(_HEADER.size))
         if kind != Kind.VERSION or not 5 <= length <= MAX_REPLY_BYTES:
-            raise SessionLost("the server does not speak SFTP")
+            raise SessionLost(NOT_SFTP)
         reader, names = PacketReader(self.receive(length - 5)), set()
         while not reader.is_at_end:
             names.add(reader.text())

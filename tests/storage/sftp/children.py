@@ -1,0 +1,39 @@
+"""What a target has running: each ssh that was started for a server, and each connection of drorch's own."""
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+
+import paramiko
+
+from tests.servers.sshd import Sshd
+
+_PATIENCE_SECONDS = 20.0
+
+
+def at_work_for(server: Sshd) -> list[str]:
+    """All that this process keeps open to a server, whatever carries it."""
+    return [*_children(server.port), *(str(thread) for thread in threading.enumerate() if _is_connection(thread))]
+
+
+def nothing_is_left_at_work_for(*servers: Sshd) -> None:
+    """Fails unless all has ended: what was killed takes a moment to go."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while found := [one for server in servers for one in at_work_for(server)]:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def _children(port: int) -> list[str]:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().split(b"\0")
+            if words[0] in (b"ssh", b"sh", b"/bin/sh") and any(str(port).encode() in word for word in words):
+                found.append(b" ".join(words).decode())
+    return found
+
+
+def _is_connection(thread: threading.Thread) -> bool:
+    return isinstance(thread, paramiko.Transport)
