@@ -153,7 +153,8 @@ def test_damage_that_only_reading_shows_is_not_closed_by_a_check_that_does_not_r
     assert stage.check(ReadAll()).run.outcome is RunOutcome.FAILED
     assert stage.findings() == [(FindingKind.DAMAGE, "onsite:data")]
     assert stage.check().run.outcome is RunOutcome.OK
-    assert stage.check(ReadBucket(1, 255)).run.outcome is RunOutcome.OK
+    another = 256 if key.split("/")[-1].startswith("00") else 1
+    assert stage.check(ReadBucket(another, 256)).run.outcome is RunOutcome.OK
     assert stage.findings() == [(FindingKind.DAMAGE, "onsite:data")]
     stage.replace(key, good)
     stage.check(ReadAll())
