@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,13 +19,15 @@ from types import FrameType
 from benchmarks.datasets import SET_NAMES, DataSet, plan_named
 from benchmarks.machine import this_machine
 from benchmarks.measure import BenchmarkFailed, require_proc
-from benchmarks.passes import all_passes
+from benchmarks.passes import Contest, all_passes
 from benchmarks.report import Report, SetResult, as_json, section, update_results
-from benchmarks.tools import TOOL_NAMES, FoundTool, find
+from benchmarks.sites import SITES
+from benchmarks.tools import LOCAL_ONLY, TOOL_NAMES, FoundTool, find
 from drorch.clock import SystemClock
 from drorch.errors import DrorchError, Outcome, UsageError
 
 _RESULTS = Path(__file__).with_name("RESULTS.md")
+_SETS = "tree,large"
 _SPARE_BYTES = 500_000_000
 _WORK_PREFIX = "drorch-benchmarks-"
 
@@ -36,6 +38,7 @@ class Options:
 
     passes: int
     sets: tuple[str, ...]
+    sites: tuple[str, ...]
     tools: tuple[str, ...]
     work: Path | None
     scale: float
@@ -73,7 +76,8 @@ def _say(text: str) -> None:
 def _options(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="drorch beside restic and borg.")
     parser.add_argument("--passes", type=int, default=3, help="alternating passes (default: %(default)s)")
-    parser.add_argument("--sets", default=",".join(SET_NAMES), help="data sets (default: %(default)s)")
+    parser.add_argument("--sets", default=_SETS, help=f"of {', '.join(SET_NAMES)} (default: %(default)s)")
+    parser.add_argument("--sites", default="local", help=f"of {', '.join(SITES)} (default: %(default)s)")
     parser.add_argument("--tools", default=",".join(TOOL_NAMES), help="tools (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="work directory; data sets in it are kept for the next run")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the real size (default: %(default)s)")
@@ -82,14 +86,20 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--prepare-only", action="store_true", help="write the data sets into --work, measure nothing")
     given = parser.parse_args(arguments)
     sets = tuple(given.sets.split(","))
-    for name in sets:
-        if name not in SET_NAMES:
-            raise UsageError(f'unknown data set "{name}"', hint=f"Choose from {', '.join(SET_NAMES)}.")
+    _require_known("data set", sets, SET_NAMES)
+    sites = tuple(given.sites.split(","))
+    _require_known("site", sites, SITES)
     if given.passes < 1 or not 0 < given.scale <= 1:
         raise UsageError("passes must be at least 1, and the scale above 0 and at most 1")
     results = given.results or (_RESULTS if given.scale == 1 else None)
     tools = tuple(given.tools.split(","))
-    return Options(given.passes, sets, tools, given.work, given.scale, given.json, results, given.prepare_only)
+    return Options(given.passes, sets, sites, tools, given.work, given.scale, given.json, results, given.prepare_only)
+
+
+def _require_known(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f'unknown {kind} "{name}"', hint=f"Choose from {', '.join(known)}.")
 
 
 def _benchmark(options: Options) -> None:
@@ -110,16 +120,22 @@ def _benchmark(options: Options) -> None:
         if options.prepare_only:
             return
         results = []
-        for data in sets:
-            result = SetResult(data.plan, all_passes(data, tools, options.passes, work, _say))
+        for contest in _contests(options, sets, tools):
+            result = SetResult(contest.title, contest.data.plan, all_passes(contest, work, _say))
             results.append(result)
             text = section(report, result)
             print(text)
             if options.results:
-                update_results(options.results, data.plan.name, text)
+                update_results(options.results, contest.title, text)
     if options.json:
         whole = Report(report.began, report.machine, tools, results)
         options.json.write_text(json.dumps(as_json(whole), indent=2) + "\n")
+
+
+def _contests(options: Options, sets: Sequence[DataSet], tools: Sequence[FoundTool]) -> Iterator[Contest]:
+    for site in map(SITES.__getitem__, options.sites):
+        able = [one for one in tools if site.name == "local" or one.tool.name not in LOCAL_ONLY]
+        yield from (Contest(data, site, able, options.passes) for data in sets)
 
 
 def _found_tools(names: Sequence[str]) -> list[FoundTool]:

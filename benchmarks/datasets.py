@@ -135,11 +135,11 @@ class DataSet:
 
 
 def plan_named(name: str, scale: float) -> Plan:
-    """The plan of "tree" or "large"; `scale` 1 is the real size. Raises `KeyError` for another name."""
-    return {"tree": tree_plan, "large": large_plan}[name](scale)
+    """The plan of "tree", "large" or "noise"; `scale` 1 is the real size. Raises `KeyError` for another name."""
+    return {"tree": tree_plan, "large": large_plan, "noise": noise_plan}[name](scale)
 
 
-SET_NAMES = ("tree", "large")
+SET_NAMES = ("tree", "large", "noise")
 
 
 def tree_plan(scale: float) -> Plan:
@@ -165,15 +165,24 @@ def tree_plan(scale: float) -> Plan:
 
 def large_plan(scale: float) -> Plan:
     """Disk images and dumps: 8 files of 128 MB, every other one compressible."""
+    return _images("large", scale, (Kind.TEXT, Kind.NOISE) * 4, "every other file compressible")
+
+
+def noise_plan(scale: float) -> Plan:
+    """Photographs and films: 8 files of 128 MB that cannot be compressed, so that all of it goes over the wire."""
+    return _images("noise", scale, (Kind.NOISE,) * 8, "none of them compressible")
+
+
+def _images(name: str, scale: float, kinds: Sequence[Kind], description: str) -> Plan:
     size = max(BLOCK_BYTES, round(128_000_000 * scale))
     files = tuple(
         PlannedFile(PurePosixPath(f"image-{number}.bin"), size, kind, f"image-{number}")
-        for number, kind in enumerate((Kind.TEXT, Kind.NOISE) * 4)
+        for number, kind in enumerate(kinds)
     )
-    generator = random.Random(f"{SEED}/large")
+    generator = random.Random(f"{SEED}/{name}")
     blocks = -(-size // BLOCK_BYTES)
     patched = tuple((file, generator.randrange(blocks)) for file in files for _ in range(max(1, blocks // 100)))
-    return Plan("large", scale, "every other file compressible", files, Change(patched=patched))
+    return Plan(name, scale, description, files, Change(patched=patched))
 
 
 def _folders(generator: random.Random, count: int) -> list[PurePosixPath]:
@@ -214,8 +223,10 @@ def read_all(folder: Path) -> None:
     """Read every file below a folder once, so that the page cache holds what fits."""
     buffer = bytearray(_READ_BYTES)
     for parent, _, names in os.walk(folder):
-        for name in names:
-            with Path(parent, name).open("rb", buffering=0) as file:
+        for path in (Path(parent, name) for name in names):
+            if not path.is_file():
+                continue
+            with path.open("rb", buffering=0) as file:
                 while file.readinto(buffer):
                     pass
 

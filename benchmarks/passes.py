@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.datasets import SEED, DataSet, read_all, stored_bytes
 from benchmarks.measure import BenchmarkFailed, Measurement, measured
+from benchmarks.sites import PASSWORD_FILE, LocalSite, Site
 from benchmarks.tools import FoundTool, Phase, Place, Tool, command
 
 _COMPARED_FILES = 2000
@@ -34,46 +35,69 @@ class ToolPass:
     stored_last: int
 
 
-def all_passes(data: DataSet, tools: Sequence[FoundTool], count: int, work: Path, say: Say) -> tuple[ToolPass, ...]:
-    """Measure all tools `count` times on a prepared data set. Raises `BenchmarkFailed`."""
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """What is measured: these tools, on a prepared data set, with their repositories at a site, so many times."""
+
+    data: DataSet
+    site: Site
+    tools: Sequence[FoundTool]
+    count: int
+
+    @property
+    def title(self) -> str:
+        """How results name it: the data set, and the site unless that is this machine."""
+        name = self.data.plan.name
+        return name if isinstance(self.site, LocalSite) else f"{name} over {self.site.name}"
+
+
+def all_passes(contest: Contest, work: Path, say: Say) -> tuple[ToolPass, ...]:
+    """Measure all tools in turns. Raises `BenchmarkFailed`."""
     done: list[ToolPass] = []
+    tools, count = contest.tools, contest.count
     for number in range(count):
         turn = number % len(tools)
         for found in (*tools[turn:], *tools[:turn]):
-            label = f"{data.plan.name}, pass {number + 1} of {count}: {found.tool.name}"
+            told = partial(_say_under, say, f"{contest.title}, pass {number + 1} of {count}: {found.tool.name}")
             with tempfile.TemporaryDirectory(prefix="run-", dir=work) as folder:
-                done.append(_one_pass(data, found.tool, number, Path(folder), partial(_say_under, say, label)))
+                _password(Path(folder))
+                with contest.site.lodging(Path(folder)) as lodging:
+                    place = Place(contest.data.folder, Path(folder), lodging)
+                    done.append(_one_pass(contest.data, found.tool, number, place, told))
     return tuple(done)
+
+
+def _password(folder: Path) -> None:
+    file = folder / PASSWORD_FILE
+    file.touch(mode=0o600)
+    file.write_text(secrets.token_hex(16))
 
 
 def _say_under(say: Say, label: str, text: str) -> None:
     say(f"{label}: {text}")
 
 
-def _one_pass(data: DataSet, tool: Tool, number: int, folder: Path, say: Say) -> ToolPass:
-    place = Place(data.folder, folder)
+def _one_pass(data: DataSet, tool: Tool, number: int, place: Place, say: Say) -> ToolPass:
     place.home.mkdir()
     place.destination.mkdir()
-    place.password_file.touch(mode=0o600)
-    place.password_file.write_text(secrets.token_hex(16))
     phases: dict[Phase, Measurement] = {}
 
     def run(phase: Phase, reads: Path) -> None:
         read_all(reads)
         os.sync()
-        cost = phases[phase] = measured(command(tool, phase, place), folder / "log")
+        cost = phases[phase] = measured(command(tool, phase, place), place.folder / "log")
         say(
             f"{phase.value} {cost.wall_seconds:.2f} s, CPU {cost.cpu_seconds:.2f} s, {cost.peak_pss_bytes / 1e6:.0f} MB"
         )
 
     run(Phase.INIT, place.home)
     run(Phase.FIRST, place.source)
-    stored_first = stored_bytes(place.repository)
+    stored_first = stored_bytes(place.lodging.files)
     run(Phase.SECOND, place.source)
     with data.changed():
         run(Phase.CHANGE, place.source)
-        stored_last = stored_bytes(place.repository)
-        run(Phase.RESTORE, place.repository)
+        stored_last = stored_bytes(place.lodging.files)
+        run(Phase.RESTORE, place.lodging.files)
         _compare(data, place.destination)
     return ToolPass(tool.name, number, phases, stored_first, stored_last)
 

@@ -32,11 +32,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What drorch must not exceed: a share of restic's figure, or an absolute one; on one data set or on all."""
+    """What drorch must not exceed: a share of restic's figure, or an absolute one.
+
+    `contests` are the titles of those it holds for.
+    """
 
     figure: str
     limit: float
-    data_set: str | None = None
+    contests: tuple[str, ...]
     absolute: bool = False
 
 
@@ -56,8 +59,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """Everything measured on one data set."""
+    """Everything measured on one data set at one site; `title` names both."""
 
+    title: str
     plan: Plan
     passes: tuple[ToolPass, ...]
 
@@ -97,14 +101,18 @@ FIGURES = (
     _STORED_LAST,
 )
 
+_HERE = ("tree", "large")
+_REMOTE = ("noise over s3", "noise over sftp")
 BARS = (
-    Bar(Phase.FIRST.value, 0.9, "tree"),
-    Bar(Phase.FIRST.value, 0.7, "large"),
-    Bar(Phase.SECOND.value, 1.0),
-    Bar(Phase.RESTORE.value, 1.0),
-    Bar(_STORED_FIRST.name, 1.02),
-    Bar(_STORED_LAST.name, 1.02),
-    Bar(_PEAK.name, 450, absolute=True),
+    Bar(Phase.FIRST.value, 0.9, ("tree",)),
+    Bar(Phase.FIRST.value, 0.7, ("large",)),
+    Bar(Phase.FIRST.value, 1.1, _REMOTE),
+    Bar(Phase.SECOND.value, 1.0, _HERE),
+    Bar(Phase.RESTORE.value, 1.0, _HERE),
+    Bar(Phase.RESTORE.value, 1.1, _REMOTE),
+    Bar(_STORED_FIRST.name, 1.02, _HERE),
+    Bar(_STORED_LAST.name, 1.02, _HERE),
+    Bar(_PEAK.name, 450, (*_HERE, *_REMOTE), absolute=True),
 )
 
 
@@ -124,7 +132,7 @@ def verdicts(result: SetResult) -> tuple[Verdict, ...]:
     """drorch against every bar of this data set, once for each restic that was measured."""
     table = medians(result)
     references = [name for name in REFERENCES if name in table] or [REFERENCES[0]]
-    bars = [bar for bar in BARS if bar.data_set in (None, result.plan.name)]
+    bars = [bar for bar in BARS if result.title in bar.contests]
     return tuple(
         Verdict(bar, reference, _value(table, bar, reference))
         for bar in bars
@@ -146,7 +154,7 @@ def section(report: Report, result: SetResult) -> str:
     plan = result.plan
     passes = 1 + max(done.number for done in result.passes)
     head = [
-        f"## {plan.name}",
+        f"## {result.title}",
         "",
         f"{len(plan.files):,} files, {plan.size / 1e9:.2f} GB: {plan.description}.",
         f"{report.began:%Y-%m-%d}, {report.machine.line}.",
@@ -194,7 +202,7 @@ def as_json(report: Report) -> dict[str, object]:
         "began": report.began.isoformat(timespec="seconds"),
         "machine": report.machine.line,
         "tools": {found.tool.name: found.version for found in report.tools},
-        "sets": {result.plan.name: _set_as_json(result) for result in report.results},
+        "sets": {result.title: _set_as_json(result) for result in report.results},
     }
 
 

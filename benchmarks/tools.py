@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks.measure import Command
+from benchmarks.sites import PASSWORD_FILE, Lodging
 from drorch.errors import UsageError
 
 _PROBE_SECONDS = 30
@@ -36,11 +37,7 @@ class Place:
 
     source: Path
     folder: Path
-
-    @property
-    def repository(self) -> Path:
-        """The repository, to be created by the tool."""
-        return self.folder / "repository"
+    lodging: Lodging
 
     @property
     def destination(self) -> Path:
@@ -55,7 +52,7 @@ class Place:
     @property
     def password_file(self) -> Path:
         """A file with the password of the repository."""
-        return self.folder / "password"
+        return self.folder / PASSWORD_FILE
 
 
 class Tool(Protocol):
@@ -99,7 +96,7 @@ class Restic:
 
     def argv(self, phase: Phase, place: Place) -> Sequence[str]:
         """The command of a phase."""
-        begin = [str(self.program), "--repo", str(place.repository), "--password-file", str(place.password_file)]
+        begin = [str(self.program), *place.lodging.restic]
         match phase:
             case Phase.INIT:
                 return [*begin, "init", "--repository-version", "2"]
@@ -110,7 +107,7 @@ class Restic:
 
     def variables(self, place: Place) -> Mapping[str, str]:
         """Environment variables of its own."""
-        return {"RESTIC_CACHE_DIR": str(place.home / "restic-cache")}
+        return {"RESTIC_CACHE_DIR": str(place.home / "restic-cache"), **place.lodging.variables}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ class Borg:
 
     def argv(self, phase: Phase, place: Place) -> Sequence[str]:
         """The command of a phase."""
-        program, repository = str(self.program), str(place.repository)
+        program, repository = str(self.program), str(place.lodging.files)
         match phase:
             case Phase.INIT:
                 return [program, "init", "--encryption", "repokey-blake2", repository]
@@ -155,7 +152,7 @@ class Drorch:
 
     def argv(self, phase: Phase, place: Place) -> Sequence[str]:
         """The command of a phase."""
-        where = ["--repo", str(place.repository), "--password-file", str(place.password_file)]
+        where = place.lodging.drorch
         match phase:
             case Phase.INIT:
                 return [str(self.program), "init", *where]
@@ -165,13 +162,14 @@ class Drorch:
                 return [str(self.program), "backup", str(place.source), *where]
 
     def variables(self, place: Place) -> Mapping[str, str]:
-        """Environment variables of its own: none."""
-        del place
-        return {}
+        """Environment variables of its own."""
+        return place.lodging.variables
 
 
 TOOL_NAMES = ("drorch", "restic", "restic-current", "borg")
 REFERENCES = ("restic", "restic-current")
+LOCAL_ONLY = ("borg",)
+"""Tools that need themselves on the other side, too, and so are measured in folders alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,20 @@ def test_a_toy_run_measures_drorch_beside_restic(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("restic")
+@pytest.mark.parametrize("site", ["s3", "sftp"])
+def test_a_toy_run_measures_over_a_server(tmp_path: Path, site: str) -> None:
+    out = tmp_path / "out.json"
+    argv = _argv(tmp_path / "work", "--sets", "noise", "--sites", site, "--tools", "drorch,restic", "--json", str(out))
+    done = subprocess.run(argv, cwd=_ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    [(title, measured_set)] = json.loads(out.read_text())["sets"].items()
+    assert title == f"noise over {site}"
+    assert set(measured_set["medians"]) == {"drorch", "restic"}
+    assert {verdict["figure"] for verdict in measured_set["verdicts"]} == {"first backup", "restore", "peak PSS"}
+    assert not list((tmp_path / "work").glob("run-*"))
+
+
+@pytest.mark.usefixtures("restic")
 def test_a_stopped_run_leaves_no_folder_and_no_child(tmp_path: Path) -> None:
     child = subprocess.Popen(_argv(tmp_path, "--tools", "restic"), cwd=_ROOT, stderr=subprocess.PIPE, text=True)
     assert child.stderr is not None
@@ -83,7 +97,7 @@ def test_the_real_plans_are_as_large_as_they_say() -> None:
     assert {file.path.parent for file in tree.change.added} <= folders
 
 
-@pytest.mark.parametrize("name", ["tree", "large"])
+@pytest.mark.parametrize("name", ["tree", "large", "noise"])
 def test_a_data_set_is_changed_and_put_back_to_the_byte(tmp_path: Path, name: str) -> None:
     data = DataSet(plan_named(name, 0.002), tmp_path)
     data.prepare()
@@ -134,7 +148,7 @@ def test_a_tool_that_fails_is_quoted(tmp_path: Path) -> None:
 
 def test_verdicts_say_met_missed_and_not_measured() -> None:
     costs = {"first backup": 8.0, "unchanged second backup": 12.0}
-    both = SetResult(tree_plan(0.001), (_pass("restic", {}, 100), _pass("drorch", costs, 103)))
+    both = SetResult("tree", tree_plan(0.001), (_pass("restic", {}, 100), _pass("drorch", costs, 103)))
     judged = {verdict.bar.figure: verdict.met for verdict in verdicts(both)}
     assert judged == {
         "first backup": True,
@@ -144,7 +158,7 @@ def test_verdicts_say_met_missed_and_not_measured() -> None:
         "stored in the end": False,
         "peak PSS": True,
     }
-    alone = SetResult(both.plan, both.passes[:1])
+    alone = SetResult(both.title, both.plan, both.passes[:1])
     assert {verdict.met for verdict in verdicts(alone)} == {None}
 
 
@@ -156,7 +170,7 @@ def test_results_replace_only_their_own_section(tmp_path: Path) -> None:
     for seconds in (7.0, 5.0):
         for plan in (tree_plan(0.001), large_plan(0.001)):
             passes = (_pass("drorch", {"first backup": seconds}, 100), _pass("restic", {}, 100))
-            update_results(results, plan.name, section(report, SetResult(plan, passes)))
+            update_results(results, plan.name, section(report, SetResult(plan.name, plan, passes)))
     text = results.read_text()
     assert [line for line in text.splitlines() if line.startswith("## ")] == ["## tree", "## large"]
     assert "7.00" not in text
