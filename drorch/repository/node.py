@@ -219,7 +219,7 @@ def _text(value: object) -> str:
 def _number(value: object) -> int:
     if value is None:
         return 0
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise TypeError(f"{value!r:.40} is not a number")
     return value
 

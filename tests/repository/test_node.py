@@ -99,7 +99,15 @@ def test_the_sample_is_sound() -> None:
     [
         *({"name": 'a"b'}, {"name": "\\"}, {"name": None}, {"name": 7}, {"name": ["n"]}),
         *({"type": None}, {"type": 7}, {"mode": -1}, {"mode": "0644"}, {"mode": 1.5}, {"size": -1}, {"uid": "root"}),
-        *({"uid": 1e30}, {"inode": [1]}, {"links": {}}, {"device": "8:1"}, {"user": 7}, {"group": ["x"]}),
+        *(
+            {"gid": False},
+            {"uid": 1e30},
+            {"inode": [1]},
+            {"links": {}},
+            {"device": "8:1"},
+            {"user": 7},
+            {"group": ["x"]},
+        ),
         *({"mtime": "yesterday"}, {"mtime": 0}, {"atime": ["2024"]}, {"ctime": "2024-01-01 00:00:00Z"}),
         *({"content": "ab"}, {"content": 7}, {"content": ["ab"]}, {"content": [None]}, {"content": [7]}),
         *({"subtree": ""}, {"subtree": "ab" * 33}, {"subtree": 7}, {"subtree": "zz" * 32}),

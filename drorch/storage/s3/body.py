@@ -6,7 +6,7 @@ import hashlib
 from drorch.storage.target import Buffer
 
 _SMALL = 64 * 1024
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 
 
 class Body:
@@ -22,7 +22,8 @@ class Body:
     def read(self, size: int = -1) -> memoryview:
         """The next bytes; none at the end.
 
-        At least 1 MiB where there is as much: the library asks for 16 KiB at a time, each a turn in Python.
+        At least 256 KiB where there is as much: the library asks for 16 KiB at a time, each a turn in Python. No more,
+        for each piece must be through within the timeout, on slow lines too.
         """
         start = self._position
         end = len(self._content) if size < 0 else min(start + max(size, _PIECE), len(self._content))
