@@ -108,7 +108,7 @@ def test_the_sample_is_sound() -> None:
             {"user": 7},
             {"group": ["x"]},
         ),
-        *({"mtime": "yesterday"}, {"mtime": 0}, {"atime": ["2024"]}, {"ctime": "2024-01-01 00:00:00Z"}),
+        *({"gid": False}, {"mtime": "yesterday"}, {"mtime": 0}, {"atime": ["2024"]}, {"ctime": "2024-01-01 00:00:00Z"}),
         *({"content": "ab"}, {"content": 7}, {"content": ["ab"]}, {"content": [None]}, {"content": [7]}),
         *({"subtree": ""}, {"subtree": "ab" * 33}, {"subtree": 7}, {"subtree": "zz" * 32}),
         *({"linktarget": 7}, {"linktarget": ["x"]}, {"linktarget_raw": 7}, {"linktarget": "x", "linktarget_raw": "="}),
