@@ -3,16 +3,18 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from drorch import __version__
 from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
+from drorch.app.access import Access
 from drorch.app.backup import BackupSpec, back_up_into, inspected
 from drorch.app.books import kept_books
 from drorch.app.door import opened, remove_abandoned
+from drorch.app.opening import Tell, tell_nobody
 from drorch.app.state import complaint_about, run_state
 from drorch.app.targets import access_of
 from drorch.clock import Clock
@@ -37,11 +39,15 @@ _UNREACHED = (TargetError, RepositoryError, SecretMissing, JobBusy)
 
 @dataclass(frozen=True, slots=True)
 class JobRuns:
-    """Which jobs to run, on which of their targets (None: on all), and how long to wait for a repository's lock."""
+    """Which jobs to run, on which of their targets (None: on all), and how long to wait for a repository's lock.
+
+    `tell` is told of what failed and is tried again.
+    """
 
     jobs: tuple[str, ...]
     target: str | None = None
     retry_lock: timedelta = timedelta(0)
+    tell: Tell = tell_nobody
 
 
 def run_jobs(
@@ -61,7 +67,7 @@ def run_jobs(
     meant = [(job, _targets(job, wanted.target)) for job in chosen]
     asked = _state_targets(configuration, wanted.target) if STATE_JOB in wanted.jobs else []
     with kept_books(configuration, clock) as books:
-        under = _Circumstances(configuration, books, Doer.here(), clock, wanted.retry_lock, progress)
+        under = _Circumstances(configuration, books, Doer.here(), clock, wanted, progress)
         reached = dict[TargetName, None]()
         for job, targets in meant:
             for target in targets:
@@ -109,8 +115,12 @@ class _Circumstances:
     books: Books
     doer: Doer
     clock: Clock
-    retry_lock: timedelta
+    wanted: JobRuns
     progress: Callable[[RunKind], AbstractContextManager[Progress]]
+
+    def access_to(self, target: TargetName) -> Access:
+        """How to open the repository on a target."""
+        return replace(access_of(self.configuration, target, self.wanted.retry_lock), tell=self.wanted.tell)
 
 
 def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iterator[RunReport]:
@@ -120,7 +130,7 @@ def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iter
         spec = spec_of(job, configuration.host)
         guard = inspected(spec)
         with under.progress(RunKind.BACKUP) as progress:
-            return back_up_into(repository, spec, guard, under.retry_lock, progress).result
+            return back_up_into(repository, spec, guard, under.wanted.retry_lock, progress).result
 
     assignment = Assignment(
         job=job.name,
@@ -133,7 +143,7 @@ def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iter
     )
     runner = Runner(under.books, configuration.state_dir, under.clock)
     if len(targets) == 1:
-        access = access_of(configuration, targets[0], under.retry_lock)
+        access = under.access_to(targets[0])
         yield runner.back_up(assignment, lambda: opened(access, lock=False), work)
         return
     to_do = Round(
@@ -141,13 +151,13 @@ def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iter
         posts=tuple(_post(job, target, under) for target in targets),
         zone=configuration.zone,
         progress=lambda: under.progress(RunKind.COPY),
-        policy=WritePolicy(compression=Compression(job.compression), retry_lock=under.retry_lock),
+        policy=WritePolicy(compression=Compression(job.compression), retry_lock=under.wanted.retry_lock),
     )
     yield from Rounds(runner, under.clock).run(to_do, work)
 
 
 def _post(job: Job, target: TargetName, under: _Circumstances) -> Post:
-    access = access_of(under.configuration, target, under.retry_lock)
+    access = under.access_to(target)
 
     @contextmanager
     def door() -> Iterator[Repository]:

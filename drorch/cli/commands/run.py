@@ -45,9 +45,8 @@ def command(context: click.Context, jobs: tuple[str, ...]) -> int:
             yield shown
 
     worst = 0
-    for told in run_jobs(
-        configuration, JobRuns(jobs, session.values.get("target"), session.retry_lock), SystemClock(), progress
-    ):
+    wanted = JobRuns(jobs, session.values.get("target"), session.retry_lock, output.note)
+    for told in run_jobs(configuration, wanted, SystemClock(), progress):
         if isinstance(told, str):
             output.problem(Problem("catalog", told), during="warning")
         else:
