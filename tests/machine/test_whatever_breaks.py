@@ -36,7 +36,7 @@ from tests.machine.memory_source import SECOND, Garden, Item, MemorySource
 
 PASSWORD = "torture"  # noqa: S105
 TORTURE = os.environ.get("DRORCH_TORTURE") == "1"
-EXAMPLES, STEPS = (int(os.environ.get("DRORCH_EXAMPLES", "3000")), 40) if TORTURE else (60, 12)
+EXAMPLES, STEPS = (int(os.environ.get("DRORCH_EXAMPLES", "1000")), 40) if TORTURE else (60, 12)
 KIB = 1 << 10
 SIZES = (0, 1, 900, 40 * KIB, 700 * KIB, 9 * KIB * KIB, 17 * KIB * KIB)
 """From nothing to more than a pack holds; several chunks from 700 KiB on."""
