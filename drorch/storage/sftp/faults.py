@@ -9,11 +9,11 @@ _SMALL_BYTES = 64 * 1024
 
 
 class SftpFaults:
-    """Makes the errors of one target. `place` is how a shell reaches its folder: "user@host" and the path."""
+    """Makes the errors of one target. `shell` is what to type to get to its server, `path` where it is there."""
 
-    def __init__(self, description: str, login: str, path: str) -> None:
+    def __init__(self, description: str, shell: str, path: str) -> None:
         self._description = description
-        self._login = login
+        self._shell = shell
         self._path = shlex.quote(path)
 
     def missing(self, key: str) -> ObjectMissing:
@@ -45,7 +45,8 @@ class SftpFaults:
     def lost(self, consequence: str, fault: SessionLost) -> TargetUnavailable:
         """The connection broke."""
         return TargetUnavailable(
-            f"target {self._description}: {consequence}: {fault}", hint="try again; whether the server is up: ssh HOST"
+            f"target {self._description}: {consequence}: {fault}",
+            hint=f"try again; whether the server is up: {self._shell}",
         )
 
     def refused(self, consequence: str, refusal: Refused, room: Room | None, wanted: int) -> TargetError:
@@ -65,4 +66,4 @@ class SftpFaults:
         return TargetUnavailable(f"{start}: the server says {said or 'no'}", hint=hint)
 
     def _there(self, command: str) -> str:
-        return f"ssh {shlex.quote(self._login)} {command} {self._path}"
+        return f"{self._shell} {command} {self._path}"

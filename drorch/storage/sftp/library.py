@@ -34,6 +34,8 @@ from drorch.storage.sftp.streams import Stream
 
 _WINDOW_BYTES = 32 * 1024 * 1024
 _PACKET_BYTES = 128 * 1024
+_NO_ANSWER = "No existing session"
+"""What paramiko says once it has waited for a server to begin as long as it was told to."""
 _KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 # What it would complain of on standard error is told by the errors here.
@@ -59,13 +61,13 @@ class ParamikoCarrier:
         with contextlib.ExitStack() as opened:
             way: paramiko.Channel | None = None
             for hop, following in zip(self._hops, [*self._hops[1:], None], strict=True):
-                with _faults_of(hop.server):
+                with _faults_of(hop.server, hop.timeout):
                     client = opened.enter_context(contextlib.closing(paramiko.SSHClient()))
                     transport = hop.log_in(client, way, passphrase)
                     if following is not None:
                         place = (following.server.host, following.server.port)
                         way = transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=hop.timeout)
-            with _faults_of(hop.server):
+            with _faults_of(hop.server, hop.timeout):
                 channel = transport.open_session(_WINDOW_BYTES, _PACKET_BYTES, timeout=hop.timeout)
             channel.settimeout(hop.timeout)
             try:
@@ -169,7 +171,8 @@ class _Hop:
             allow_agent=key is None,
             look_for_keys=key is None,
             timeout=self.timeout,
-            banner_timeout=self.timeout,
+            # What bounds the whole beginning comes first.
+            banner_timeout=2 * self.timeout,
             auth_timeout=self.timeout,
             channel_timeout=self.timeout,
         )
@@ -186,7 +189,7 @@ class _Hop:
 
 
 @contextlib.contextmanager
-def _faults_of(server: Server) -> Iterator[None]:
+def _faults_of(server: Server, timeout: float) -> Iterator[None]:
     """What fails on the way to a server, as drorch's errors."""
     try:
         yield
@@ -199,7 +202,9 @@ def _faults_of(server: Server) -> Iterator[None]:
     except socket.gaierror as fault:
         raise unknown_host(server, str(fault.strerror).lower()) from fault
     except (OSError, EOFError, paramiko.SSHException) as fault:
-        said = str(fault.strerror or "") if isinstance(fault, OSError) else str(fault)
+        if isinstance(fault, TimeoutError) or str(fault) == _NO_ANSWER:
+            raise unreachable(server, f"no answer within {timeout:g} s") from fault
+        said = str((fault.strerror if isinstance(fault, OSError) else None) or fault)
         raise unreachable(server, said.lower() or "the connection was closed") from fault
 
 

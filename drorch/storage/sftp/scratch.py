@@ -4,6 +4,7 @@ The promise: it makes one new folder in a folder that is there, and takes nothin
 """
 
 import contextlib
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,13 +26,12 @@ class SftpScratch:
 
     def __init__(self, settings: SftpSettings, name: str) -> None:
         """Connects when it is first used. Raises what `SftpTarget` raises."""
-        self.target = SftpTarget(replace(settings, path=f"{settings.path.rstrip('/')}/{name}"))
+        self.target = SftpTarget(replace(settings, path=posixpath.join(settings.folder, name)))
         self.name = self.target.properties.description
         self.abilities = Abilities(clocked=self, spacious=self)
-        self._parent = _path(settings.path.rstrip("/") or "/")
+        self._parent = _path(settings.folder)
         self._root = _path(self.target.root)
-        login = f"{settings.user}@{settings.host}" if settings.user else settings.host
-        self._faults = SftpFaults(self.name, login, settings.path)
+        self._faults = SftpFaults(self.name, settings.shell, settings.folder)
         self._pool = SessionPool(carrier_for(settings), 1)
 
     def prepare(self) -> None:

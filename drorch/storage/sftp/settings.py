@@ -1,5 +1,6 @@
 """What must be known to reach a folder behind an SSH server: values only, secrets as references."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,3 +30,18 @@ class SftpSettings:
     carrier: Carrier = "auto"
     connections: int = 4
     timeout_seconds: float = 60.0
+
+    @property
+    def login(self) -> str:
+        """The host, and as whom to log in where that is said."""
+        return f"{self.user}@{self.host}" if self.user else self.host
+
+    @property
+    def shell(self) -> str:
+        """How one types to get there by hand."""
+        return shlex.join(["ssh", *(["-p", str(self.port)] if self.port is not None else []), self.login])
+
+    @property
+    def folder(self) -> str:
+        """The path as it is sent: without slashes at its end, "." where the user logs in."""
+        return self.path.rstrip("/") or ("/" if self.path else ".")

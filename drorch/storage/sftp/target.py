@@ -29,13 +29,12 @@ class SftpTarget:
 
     def __init__(self, settings: SftpSettings) -> None:
         """Connects when it is first used. Raises `ConfigError` where the settings contradict each other."""
-        login = f"{settings.user}@{settings.host}" if settings.user else settings.host
-        place = f"sftp:{login}:{settings.path}"
+        place = f"sftp:{settings.login}:{settings.path}"
         if settings.port is not None:
-            place = f"sftp://{login}:{settings.port}/{settings.path}"
-        self.root = settings.path.rstrip("/") or ("/" if settings.path else ".")
+            place = f"sftp://{settings.login}:{settings.port}/{settings.path}"
+        self.root = settings.folder
         self._properties = TargetProperties(description=place, connections=settings.connections)
-        self._faults = SftpFaults(place, login, self.root)
+        self._faults = SftpFaults(place, settings.shell, self.root)
         self._pool = SessionPool(carrier_for(settings), settings.connections)
         self._shared: bool | None = None
 

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import paramiko
 
-from tests.servers.sshd import Sshd
-
 _PATIENCE_SECONDS = 20.0
 
 
-def at_work_for(server: Sshd) -> list[str]:
-    """All that this process keeps open to a server, whatever carries it."""
-    return [*_children(server.port), *(str(thread) for thread in threading.enumerate() if _is_connection(thread))]
+def at_work_for(*ports: int) -> list[str]:
+    """All that keeps connections to servers open: children by their ports, and what this process itself has."""
+    return [
+        *(child for port in ports for child in _children(port)),
+        *(str(thread) for thread in threading.enumerate() if _is_connection(thread)),
+    ]
 
 
-def nothing_is_left_at_work_for(*servers: Sshd) -> None:
+def nothing_is_left_at_work_for(*ports: int) -> None:
     """Fails unless all has ended: what was killed takes a moment to go."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while found := [one for server in servers for one in at_work_for(server)]:
+    while found := at_work_for(*ports):
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
 

@@ -127,26 +127,36 @@ def test_a_silent_server_is_not_waited_for_longer_than_allowed(
 
 
 @each_carrier
+def test_a_server_that_never_greets_is_given_up(sshd: Sshd, line: FaultProxy, tmp_path: Path, carrier: Carrier) -> None:
+    line.faults.blackhole = True
+    settings = replace(through(line, sshd, tmp_path, carrier), timeout_seconds=1.0)
+    silent = pytest.raises(TargetUnavailable, match="cannot be reached: no answer within 1 s")
+    with contextlib.closing(SftpTarget(settings)) as target, silent as raised:
+        target.load(PACK)
+    assert "ssh-keyscan" in (raised.value.hint or "")
+    nothing_is_left_at_work_for(line.port)
+
+
+@each_carrier
 def test_nothing_is_left_running(sshd: Sshd, line: FaultProxy, tmp_path: Path, carrier: Carrier) -> None:
     settings = sshd.settings(f"left-{carrier}", carrier=carrier, connections=3)
+    nothing_is_left_at_work_for(sshd.port)
     with created(settings) as target:
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda number: target.save(f"keys/{number:064x}", b"x"), range(9)))
-        assert 1 <= len(at_work_for(sshd)) <= 3
+        assert 1 <= len(at_work_for(sshd.port)) <= 3
         with pytest.raises(ObjectMissing):
             target.load(PACK)
         with pytest.raises(ValueError, match="not a key"):
             target.load("..")
-    nothing_is_left_at_work_for(sshd)
+    nothing_is_left_at_work_for(sshd.port)
     with pytest.raises(TargetUnavailable, match="closed"):
         target.load(PACK)
     with created(through(line, sshd, tmp_path, carrier)) as target:
         line.faults.cut_up = MIB // 2
         with pytest.raises(TargetUnavailable):
             target.save(PACK, bytes(MIB))
-        line.reset_all()
-        nothing_is_left_at_work_for(sshd)
-    nothing_is_left_at_work_for(sshd)
+        nothing_is_left_at_work_for(line.port)
 
 
 @pytest.fixture

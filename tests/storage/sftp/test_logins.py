@@ -138,7 +138,7 @@ def test_a_key_with_a_passphrase(sshd: Sshd, tmp_path: Path, kind: str, monkeypa
     without = fault_of(replace(settings, carrier="paramiko", passphrase=None))
     assert type(without) is TargetDenied
     assert "has a passphrase" in without.message
-    nothing_is_left_at_work_for(sshd)
+    nothing_is_left_at_work_for(sshd.port)
 
 
 def test_a_passphrase_that_is_not_needed_does_no_harm(sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_jump_host(sshd: Sshd, gate: Sshd, tmp_path: Path, carrier: Carrier) -
     assert str(gate.port) in fault.message
     typed(fault.hint or "", gate)
     works(settings)
-    nothing_is_left_at_work_for(sshd, gate)
+    nothing_is_left_at_work_for(sshd.port, gate.port)
 
 
 @each_carrier
