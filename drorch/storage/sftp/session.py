@@ -106,8 +106,11 @@ class SftpSession:
         self.forget(self.ask(Kind.CLOSE, text(handle)))
 
     def forget(self, number: int) -> None:
-        """Do not wait for a reply; a handle that it brings is closed."""
-        self._unwanted.add(number)
+        """Do not wait for a reply; a handle that it brings, or has brought, is closed."""
+        if number in self._early:
+            self._put_away(*self._early.pop(number))
+        else:
+            self._unwanted.add(number)
 
     def settle(self) -> None:
         """Receive the replies that were forgotten, so that nothing is outstanding."""
@@ -148,10 +151,12 @@ class SftpSession:
         if number not in self._unwanted:
             return number, kind, length - 5
         self._unwanted.remove(number)
-        rest = self.receive(length - 5)
+        self._put_away(kind, self.receive(length - 5))
+        return None
+
+    def _put_away(self, kind: int, rest: bytearray) -> None:
         if kind == Kind.HANDLE:
             self.close_handle(PacketReader(rest).text())
-        return None
 
     def _greet(self) -> frozenset[bytes]:
         """The names of the extensions that the server offers. These two packets have a version where others count."""

@@ -56,6 +56,16 @@ def unfinished(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if is_unfinished(path.name)]
 
 
+def open_below(folder: Path) -> list[Path]:
+    """What any process has open of a folder and what is in it."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if link.readlink().is_relative_to(folder):
+                found.append(link.readlink())
+    return found
+
+
 @each_carrier
 def test_the_next_call_after_a_restart_works(tmp_path: Path, carrier: Carrier) -> None:
     with Sshd(tmp_path) as server, created(server.settings(carrier=carrier)) as target:
@@ -212,6 +222,8 @@ def test_a_full_disk_is_told_and_leaves_no_trace(sshd: Sshd, small_disk: Path) -
             assert unfinished(root) == []
         target.save(PACK, b"small enough")
         assert target.load(PACK) == b"small enough"
+        target.remove(PACK)
+        assert open_below(root) == [], "the server was left with handles that nobody closes"
 
 
 def test_a_disk_that_went_read_only_is_told(sshd: Sshd, small_disk: Path) -> None:
