@@ -3,10 +3,10 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo test torture check format bench docs
+.PHONY: help setup demo test second-opinion torture check format bench docs
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install what is missing into .venv
 	@sh scripts/setup.sh
@@ -16,6 +16,9 @@ demo: ## back up, change, back up, check, restore and compare a real tree
 
 test: ## all tests
 	@sh scripts/test.sh
+
+second-opinion: ## the S3 target on another server, Ceph's gateway, which is installed where it is missing
+	@sh scripts/second-opinion.sh
 
 torture: setup ## the tests that search for faults, for an hour or as long as DRORCH_EXAMPLES makes it; seeds are printed
 	DRORCH_TORTURE=1 $(BIN)/python -m pytest -q -s tests/machine tests/catalog/test_writers.py

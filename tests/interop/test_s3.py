@@ -15,6 +15,7 @@ from tests.interop.hostile import make_hostile
 from tests.interop.judging import faults
 from tests.interop.product import drorch, drorch_json
 from tests.restic import PASSWORD, Restic, each_restic, restic
+from tests.servers.buckets import S3Server
 from tests.servers.seaweedfs import SeaweedFS
 from tests.storage.s3.places import settings_for
 
@@ -30,7 +31,7 @@ def url_of(settings: S3Settings) -> str:
     return f"s3:{settings.endpoint}/{settings.bucket}/{settings.prefix}"
 
 
-def keys_of(server: SeaweedFS) -> dict[str, str]:
+def keys_of(server: S3Server) -> dict[str, str]:
     """The account, as restic wants to be told."""
     return {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
 

@@ -18,12 +18,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.servers.buckets import client_for
 from tests.servers.children import ServerNotReady, running, wait_until
 from tests.servers.ports import free_ports
 from tests.storage.privileges import need
@@ -136,7 +135,7 @@ class SeaweedFS:
         environment = {"HOME": str(self._place), "WEED_S3_SSE_KEY": "k", "GOMEMLIMIT": _MEMORY}
         child = self._stack.enter_context(running([binary, *self._arguments()], log, environment))
         wait_until(self._answers, child, log)
-        self._client = _client(self.endpoint, self.access_key, self.secret_key)
+        self._client = client_for(self.endpoint, self.access_key, self.secret_key)
         self._stack.callback(self._client.close)
         wait_until(self._takes_objects, child, log)
 
@@ -201,15 +200,3 @@ class SeaweedFS:
         for port in self._ports.values():
             for socket in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
                 socket.unlink(missing_ok=True)
-
-
-def _client(endpoint: str, access_key: str, secret_key: str) -> "S3Client":
-    made: Any = botocore.session.Session().create_client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        config=Config(s3={"addressing_style": "path"}, connect_timeout=10, read_timeout=60),
-    )
-    return cast("S3Client", made)

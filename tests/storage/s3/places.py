@@ -9,10 +9,10 @@ from drorch.clock import SystemClock
 from drorch.secrets import CommandSecret
 from drorch.storage.s3.settings import S3Credentials, S3Settings
 from drorch.storage.s3.target import S3Target
-from tests.servers.seaweedfs import SeaweedFS
+from tests.servers.buckets import S3Server
 
 
-def settings_for(server: SeaweedFS, bucket: str, **others: Any) -> S3Settings:
+def settings_for(server: S3Server, bucket: str, **others: Any) -> S3Settings:
     """A place of its own in a bucket; `others` are fields of the settings."""
     given: dict[str, Any] = {
         "bucket": bucket,

@@ -36,7 +36,11 @@ def versioned_bucket(seaweedfs: SeaweedFS) -> str:
 
 @pytest.fixture(scope="module")
 def bygone(seaweedfs: SeaweedFS, versioned_bucket: str) -> Bygone:
-    settings = settings_for(seaweedfs, versioned_bucket)
+    return made_bygone(settings_for(seaweedfs, versioned_bucket))
+
+
+def made_bygone(settings: S3Settings) -> Bygone:
+    """Save the stock, and overwrite or remove all of it since."""
     with opened(settings) as target:
         target.save(PACK, b"older than the one in stock")
         target.save(f"locks/{ID}", b"a lock")
