@@ -269,10 +269,12 @@ def test_what_is_no_file_is_no_object(sshd: Sshd) -> None:
                 target.load(key)
             with pytest.raises(ObjectMissing):
                 target.stat(key)
+        writing_end = os.open(root / OTHER_PACK, os.O_RDWR | os.O_NONBLOCK)  # or the server waits for one for ever
         (root / "keys" / "nowhere").write_bytes(b"somewhere")
         assert {item.key: item.size for item in target.list("keys")} == {"keys/elsewhere": 9, "keys/nowhere": 9}
         with pytest.raises(TargetError):
             target.save(PACK, b"something")
+    os.close(writing_end)
 
 
 @pytest.mark.parametrize(("config", "folder", "file"), [(0o400, 0o700, 0o400), (0o440, 0o770, 0o440)])
