@@ -14,6 +14,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,13 +134,15 @@ class SeaweedFS:
         self._stack.callback(self._remove_sockets)
         log = self._place / "log"
         environment = {"HOME": str(self._place), "WEED_S3_SSE_KEY": "k", "GOMEMLIMIT": _MEMORY}
-        child = self._stack.enter_context(running([binary, *self._arguments()], log, environment))
+        # A socket's path is at most 107 bytes (unix(7)), and the place may be deep.
+        sockets = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="weed-", dir="/tmp")))
+        child = self._stack.enter_context(running([binary, *self._arguments(sockets)], log, environment))
         wait_until(self._answers, child, log)
         self._client = client_for(self.endpoint, self.access_key, self.secret_key)
         self._stack.callback(self._client.close)
         wait_until(self._takes_objects, child, log)
 
-    def _arguments(self) -> list[str]:
+    def _arguments(self, sockets: Path) -> list[str]:
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
         rights = ["Admin", "Read", "Write", "List", "Tagging"]
         identities = self._place / "identities.json"
@@ -159,8 +162,8 @@ class SeaweedFS:
             "master.volumeSizeLimitMB": 128,
             "volume.max": 1000,
             "volume.preStopSeconds": 0,
-            "filer.localSocket": self._place / "filer.sock",
-            "s3.localSocket": self._place / "s3.sock",
+            "filer.localSocket": sockets / "filer.sock",
+            "s3.localSocket": sockets / "s3.sock",
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "s3.config": identities,
