@@ -12,12 +12,14 @@ from drorch import __version__
 from drorch.actions import check as checking
 from drorch.actions import snapshots as choosing
 from drorch.actions.check import CheckReport, CheckRequest
+from drorch.actions.copy import CopyResult
 from drorch.actions.progress import Progress
 from drorch.actions.restore.execution import RestoreResult
 from drorch.actions.snapshots import EVERY, SnapshotFilter
 from drorch.app.access import Access
 from drorch.app.books import kept_books
 from drorch.app.configuration import load
+from drorch.app.copying import PlannedCopy
 from drorch.app.door import opened
 from drorch.app.restore import PlannedRestore
 from drorch.catalog.queries import RunQuery
@@ -30,6 +32,7 @@ from drorch.model.run import RunKind
 from drorch.orchestrator import restoring
 from drorch.orchestrator.books import Books, Doer
 from drorch.orchestrator.checking import Checker
+from drorch.orchestrator.copying import copy_by_hand
 from drorch.orchestrator.errand import Errand
 from drorch.orchestrator.restoring import Restored
 from drorch.repository.repository import SnapshotListing
@@ -67,6 +70,25 @@ def check(place: Place, request: CheckRequest, progress: Progress, clock: Clock)
         )
         alarms = tuple(Problem(place.target, alarm.event.message) for alarm in done.alarms)
         return Checked(done.report, alarms, tuple(books.complaints))
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy did; alarms about the target it went to, and what could not be written down, in words."""
+
+    result: CopyResult
+    alarms: tuple[Problem, ...]
+    complaints: tuple[str, ...]
+
+
+def copy(config_file: str | None, target: str, planned: PlannedCopy, progress: Progress, clock: Clock) -> Copied:
+    """Copy to a target of a configuration, and write down what it has from now on. Raises as `PlannedCopy.execute`."""
+    configuration = load(config_file)
+    with kept_books(configuration, clock) as books:
+        errand = _errand(configuration, target, RunKind.COPY)
+        done = copy_by_hand(books, errand, planned.destination, clock, lambda: planned.execute(progress))
+        alarms = tuple(Problem(target, alarm.event.message) for alarm in done.alarms)
+        return Copied(done.result, alarms, tuple(books.complaints))
 
 
 def _errand(configuration: Configuration, target: str, kind: RunKind) -> Errand:

@@ -25,6 +25,8 @@ from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm
 from drorch.model.retention import Retention
 from drorch.model.run import Run, RunKind, RunOutcome
+from drorch.orchestrator.books import Books
+from drorch.orchestrator.errand import Errand, told, under_way
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.orchestrator.seen import seen
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
@@ -70,6 +72,11 @@ class _Station:
     def originals(self) -> set[SnapshotId]:
         """By what name copies know each of its snapshots."""
         return {original_of(named) for named in self.snapshots}
+
+    def take_in(self, arrived: Sequence[NamedSnapshot]) -> None:
+        """It holds these too from now on."""
+        together = [*self.snapshots, *arrived]
+        self.snapshots = sorted(together, key=lambda named: (named.snapshot.time, named.id))
 
 
 Gifts = Sequence[tuple[_Station, list[NamedSnapshot]]]
@@ -193,21 +200,21 @@ class _Circuit:
 
     def _copy(self, station: _Station, gifts: Gifts) -> RunReport:
         assignment = self._at(station.post)
-        copying = _Copying(self._runner.new_run(assignment, RunKind.COPY), station)
-        self._books.begin(copying.run)
+        arrivals = _Arrivals(self._runner.new_run(assignment, RunKind.COPY))
+        self._books.begin(arrivals.run)
         try:
             with self._to_do.progress() as progress, Writer(station.repository, self._to_do.policy) as writer:
                 for giver, wanted in gifts:
                     plan = plan_copy(giver.repository, station.repository, wanted, station.snapshots)
-                    copying.take_in(execute_copy(giver.repository, writer, plan, progress))
+                    station.take_in(arrivals.take_in(execute_copy(giver.repository, writer, plan, progress)))
         except DrorchError as fault:
             self._stations.remove(station)
-            report = self._runner.fail(assignment, copying.record(self._clock.now()), fault)
+            report = self._runner.fail(assignment, arrivals.record(self._clock.now()), fault)
             return _lacking(replace(report, alarms=station.alarms))
         except BaseException as interruption:
-            self._runner.interrupt(assignment, copying.record(self._clock.now()), interruption)
+            self._runner.interrupt(assignment, arrivals.record(self._clock.now()), interruption)
             raise
-        record = copying.record(self._clock.now())
+        record = arrivals.record(self._clock.now())
         self._books.end(record)
         report = RunReport(record.run, None, None, station.alarms)
         if record.run.problems:
@@ -217,24 +224,20 @@ class _Circuit:
         return report
 
 
-class _Copying:
-    """A run that copies to one target, and what it has done so far."""
+class _Arrivals:
+    """What a run has copied to a target so far."""
 
-    def __init__(self, run: Run, station: _Station) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self._station = station
         self._copied: list[NamedSnapshot] = []
         self._problems: list[Problem] = []
         self._counters: Mapping[str, int] = {}
         self._fetched = 0
 
-    def take_in(self, result: CopyResult) -> None:
-        """What came from one giver; the target has it from now on."""
+    def take_in(self, result: CopyResult) -> list[NamedSnapshot]:
+        """What came from one giver: the snapshots as they are on the target from now on."""
         arrived = [new for _, new in result.copied]
         self._copied += arrived
-        self._station.snapshots = sorted(
-            [*self._station.snapshots, *arrived], key=lambda named: (named.snapshot.time, named.id)
-        )
         self._problems += result.problems
         self._fetched += result.bytes_fetched
         self._counters = {
@@ -245,10 +248,11 @@ class _Copying:
             "data_added_packed": result.stored.data_added_packed,
             "bytes_fetched": self._fetched,
         }
+        return arrived
 
     def record(self, now: datetime) -> Record:
         """The run as ended now, and the snapshots that arrived: they are listed there, and no more is proven."""
-        target = self._station.post.target
+        target = self.run.target
         newest = max(self._copied, key=lambda named: named.snapshot.time, default=None)
         ended = replace(
             self.run,
@@ -256,11 +260,32 @@ class _Copying:
             outcome=RunOutcome.INCOMPLETE if self._problems else RunOutcome.OK,
             snapshot=None if newest is None else newest.id,
             counters=self._counters,
-            problems=tuple(self._problems),
+            problems=told(self._problems),
         )
         stored = tuple(Stored(target, seen(named)) for named in self._copied)
         proofs = tuple(Proof(target, named.id, Scope.FULL, ProofLevel.L0, now) for named in self._copied)
         return Record(ended, stored, proofs)
+
+
+@dataclass(frozen=True, slots=True)
+class HandCopy:
+    """What a copy by hand did, and alarms about what vanished or changed on the target before."""
+
+    result: CopyResult
+    alarms: tuple[Alarm, ...]
+
+
+def copy_by_hand(
+    books: Books, errand: Errand, destination: Repository, clock: Clock, work: Callable[[], CopyResult]
+) -> HandCopy:
+    """Copy to a target, as a run of its own. Raises what `work` raises, written down."""
+    with under_way(books, errand, clock) as run:
+        alarms = books.look(errand.target, destination, run.id).alarms
+        arrivals = _Arrivals(run)
+        result = work()
+        arrivals.take_in(result)
+        books.end(arrivals.record(clock.now()))
+        return HandCopy(result, alarms)
 
 
 def _lacking(report: RunReport) -> RunReport:

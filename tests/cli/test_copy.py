@@ -32,6 +32,23 @@ def test_all_snapshots_of_a_target_come_to_another_once(installation: Installati
     assert "copy" in installation.run("audit", "list").stdout.decode()
 
 
+def test_a_copy_to_a_target_is_a_run_in_the_books_and_what_vanished_there_since_an_alarm(
+    installation: Installation,
+) -> None:
+    copied = json.loads(installation.run("copy", "-t", "one", "--to", "two", "--json").stdout)["copied"]
+    columns = "kind, target, outcome from run"
+    assert installation.rows(f"select {columns}") == [("copy", "two", "ok")]
+    stored = "hex(snapshot), hex(original) from known_snapshot where target = 'two'"
+    known = [(one["id"].upper(), one["original"].upper()) for one in copied]
+    assert sorted(installation.rows(f"select {stored}")) == sorted(known)
+    assert installation.rows("select distinct level from proof where target = 'two'") == [(0,)]
+    [gone, *_] = (installation.place / "two" / "snapshots").iterdir()
+    gone.unlink()
+    done = installation.run("copy", "-t", "one", "--to", "two", status=13)
+    assert b"has vanished" in done.stderr
+    assert b"1 snapshot copied, 1 were there already" in done.stdout
+
+
 def test_one_snapshot_comes_to_a_repository_with_another_password(installation: Installation) -> None:
     place = installation.place
     other = place / "third"

@@ -12,9 +12,10 @@ from drorch.cli.filters import filter_options
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
 from drorch.cli.output.writer import Output
-from drorch.cli.proving import leave_a_deed
+from drorch.cli.proving import leave_a_deed, proving, tell
 from drorch.cli.records import local_time
 from drorch.cli.session import Session, password_from
+from drorch.clock import SystemClock
 from drorch.errors import IntegrityError, Problem
 from drorch.ids import SHORT_HEX
 from drorch.units import counted, format_size
@@ -46,7 +47,7 @@ def command(context: click.Context, /, **options: Any) -> int:
             failed = _show_plan(session.output, planned)
         else:
             leave_a_deed(session, "copy", to=options["to"], snapshots=str(len(planned.plan.snapshots)))
-            failed = _carry_out(session, planned)
+            failed = _carry_out(session, planned, destination.location.name)
     return IntegrityError.exit_code if failed or planned.faults else 0
 
 
@@ -74,10 +75,16 @@ def _show_plan(output: Output, planned: PlannedCopy) -> bool:
     return _tell(output, plan)
 
 
-def _carry_out(session: Session, planned: PlannedCopy) -> bool:
+def _carry_out(session: Session, planned: PlannedCopy, target: str | None) -> bool:
+    """Copy, and write that down where the destination is a target of the configuration; whether anything is wrong."""
     output = session.output
+    alarmed = 0
     with showing(output, "copy", terminal=session.terminal) as progress:
-        result = planned.execute(progress)
+        if target is None:
+            result = planned.execute(progress)
+        else:
+            done = proving().copy(session.values.get("config"), target, planned, progress, SystemClock())
+            result, alarmed = done.result, tell(output, done.alarms, done.complaints)
     pairs = [(old.id.hex(), new.id.hex()) for old, new in result.copied]
     if output.json:
         output.message(
@@ -97,7 +104,7 @@ def _carry_out(session: Session, planned: PlannedCopy) -> bool:
             f"{counted(len(pairs), 'snapshot')} copied, {len(planned.present)} were there already; "
             f"{format_size(result.stored.data_added_packed)} stored"
         )
-    return _tell(output, result)
+    return _tell(output, result) or bool(alarmed)
 
 
 def _tell(output: Output, done: CopyPlan | CopyResult) -> bool:
