@@ -171,6 +171,7 @@ def _post(job: Job, target: TargetName, under: _Circumstances) -> Post:
 def spec_of(job: Job, host: str) -> BackupSpec:
     """A job as a backup. Raises `SourceUnavailable` where one of its exclude files cannot be read."""
     source = job.source
+    assert isinstance(source, FilesSpec)
     return BackupSpec(
         selection=Selection(
             targets=tuple(map(os.fsencode, source.paths)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 from drorch.config.places import TargetSpec
 from drorch.errors import ConfigError
 from drorch.model.job import Job
+from drorch.model.maintenance import Maintenance
 from drorch.model.names import JobName, TargetName
 from drorch.secrets import SecretRef
 
@@ -19,6 +21,20 @@ class CatalogSpec:
 
     url: str
     password: SecretRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSpec:
+    """How the daemon works.
+
+    `max_parallel_runs` run at a time at most, `socket` is where it listens. `ping` is the URL of a monitor that is told
+    every `ping_every` that the daemon lives; whoever knows it can speak for the daemon, so it may be a reference.
+    """
+
+    socket: Path
+    max_parallel_runs: int = 2
+    ping: str | SecretRef | None = field(default=None, repr=False)
+    ping_every: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,8 @@ class Configuration:
     catalog: CatalogSpec | None
     targets: Mapping[TargetName, TargetSpec]
     jobs: Mapping[JobName, Job]
+    maintenance: Mapping[TargetName, Maintenance]
+    daemon: DaemonSpec
     digest: str
     settled: Mapping[str, Any] = field(repr=False)
     warnings: tuple[str, ...] = ()

@@ -41,6 +41,7 @@ class LocalTargetSpec:
     path: Path
     limits: tuple[LimitSpec, ...] = ()
     price: PriceSpec | None = None
+    max_parallel_runs: int | None = None
 
     @property
     def url(self) -> str:
@@ -97,6 +98,7 @@ class S3TargetSpec:
     connections: int = 5
     limits: tuple[LimitSpec, ...] = ()
     price: PriceSpec | None = None
+    max_parallel_runs: int | None = None
 
     @property
     def url(self) -> str:
@@ -133,6 +135,7 @@ class SftpTargetSpec:
     connections: int = 4
     limits: tuple[LimitSpec, ...] = ()
     price: PriceSpec | None = None
+    max_parallel_runs: int | None = None
 
     @property
     def url(self) -> str:
@@ -147,4 +150,4 @@ class SftpTargetSpec:
 
 
 TargetSpec = LocalTargetSpec | S3TargetSpec | SftpTargetSpec
-"""A place that holds a repository."""
+"""A place that holds a repository. At most `max_parallel_runs` use it at a time; None: as many as run."""

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 from drorch.config import schema, settled, syntax, target_reading, validation
-from drorch.config.configuration import CatalogSpec, Configuration
+from drorch.config.configuration import CatalogSpec, Configuration, DaemonSpec
 from drorch.config.fields import Surroundings
 from drorch.config.location import User, read_trusted
 from drorch.config.places import LocalTargetSpec, TargetSpec
@@ -21,9 +21,11 @@ from drorch.model.job import Destination, FilesSpec, Job
 from drorch.model.names import JobName, TargetName, job_name, target_name
 from drorch.model.objective import Objective
 from drorch.model.retention import Retention
-from drorch.model.schedule import Schedule, parse_schedule
+from drorch.model.schedule import parse_schedule
+from drorch.model.timetable import Timetable
 
 _SYSTEM_STATE = Path("/var/lib/drorch")
+_SYSTEM_SOCKET = Path("/run/drorch/control.sock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,19 @@ def _configuration(tables: schema.File, file: Path, reader: Reader) -> Configura
     general = tables.drorch
     said = settled.of(tables)
     targets = {target_name(name): target(name, table) for name, table in tables.targets.items()}
-    jobs = {job_name(name): _job(name, table) for name, table in tables.jobs.items()}
+    zone = ZoneInfo(general.timezone) if general.timezone else system_zone(reader.environment)
+    jobs = {job_name(name): _job(name, table, zone) for name, table in tables.jobs.items()}
+    state_dir = Path(general.state_dir) if general.state_dir else default_state_dir(reader)
     return Configuration(
         file=file,
-        state_dir=Path(general.state_dir) if general.state_dir else default_state_dir(reader),
-        zone=ZoneInfo(general.timezone) if general.timezone else system_zone(reader.environment),
+        state_dir=state_dir,
+        zone=zone,
         host=general.host or socket.gethostname(),
         catalog=None if tables.catalog is None else _catalog(tables.catalog),
         targets=targets,
         jobs=jobs,
+        maintenance={},
+        daemon=DaemonSpec(default_socket(state_dir, reader)),
         digest=hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest(),
         settled=said,
         warnings=tuple(_warnings(targets, jobs)),
@@ -86,21 +92,25 @@ def default_state_dir(reader: Reader) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "drorch"
 
 
+def default_socket(state_dir: Path, reader: Reader) -> Path:
+    """Where the daemon listens where the configuration does not say."""
+    return _SYSTEM_SOCKET if reader.user.is_root and state_dir == _SYSTEM_STATE else state_dir / "control.sock"
+
+
 def _catalog(table: schema.CatalogTable) -> CatalogSpec:
     return CatalogSpec(table.url, None if table.password is None else secret(table.password))
 
 
-def _job(name: str, table: schema.JobTable) -> Job:
+def _job(name: str, table: schema.JobTable, zone: ZoneInfo) -> Job:
+    own = None if table.schedule is None else Timetable(name, parse_schedule(table.schedule), zone)
     destinations = []
     for name_there in table.targets:
         there = table.on.get(name_there, schema.OnTable())
-        destinations.append(
-            Destination(
-                target_name(name_there),
-                _schedule(there.schedule or table.schedule),
-                _retention(there.retention or table.retention),
-            )
-        )
+        timetable = own
+        if there.schedule is not None:
+            timetable = Timetable(f"{name}@{name_there}", parse_schedule(there.schedule), zone)
+        retention = _retention(there.retention or table.retention)
+        destinations.append(Destination(target_name(name_there), timetable, retention))
     objectives = table.objectives or schema.ObjectivesTable()
     return Job(
         name=job_name(name),
@@ -111,10 +121,6 @@ def _job(name: str, table: schema.JobTable) -> Job:
         compression=table.compression,
         enabled=table.enabled,
     )
-
-
-def _schedule(text: str | None) -> Schedule | None:
-    return None if text is None else parse_schedule(text)
 
 
 def _retention(table: schema.RetentionTable | None) -> Retention | None:
@@ -147,6 +153,6 @@ def _warnings(targets: Mapping[TargetName, TargetSpec], jobs: Mapping[JobName, J
         yield from (
             f"job {job.name} saves {path}, in which its own target {name} lies, unless it is excluded"
             for name in job.targets
-            for path in job.source.paths
+            for path in (job.source.paths if isinstance(job.source, FilesSpec) else ())
             if name in folders and PurePosixPath(os.path.normpath(folders[name])).is_relative_to(os.path.normpath(path))
         )

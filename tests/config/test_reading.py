@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,12 @@ from drorch.config.places import LocalTargetSpec
 from drorch.config.reading import Reader
 from drorch.config.reference import example
 from drorch.errors import ConfigError
-from drorch.model.job import Destination
+from drorch.model.job import Destination, FilesSpec
 from drorch.model.names import TargetName
 from drorch.model.objective import Objective
 from drorch.model.retention import Retention
 from drorch.model.schedule import parse_schedule
+from drorch.model.timetable import Timetable
 from drorch.secrets import EnvSecret, FileSecret
 from drorch.units import MIB
 from tests.config.configs import SOUND, configuration
@@ -36,6 +38,7 @@ def test_jobs_and_targets_are_as_they_were_written() -> None:
     assert found.target("shelf").password == EnvSecret("SHELF_PASSWORD")
     job = found.job("homes")
     assert job.tag == "drorch:job=homes"
+    assert isinstance(job.source, FilesSpec)
     assert (job.source.paths, job.source.exclude_larger_than) == (("/home",), 10 * MIB)
     assert job.objective == Objective(rpo=timedelta(hours=26), rto=timedelta(minutes=90))
     assert (job.targets, job.enabled, job.compression, job.tags) == (("onsite", "shelf"), True, "auto", ())
@@ -43,8 +46,10 @@ def test_jobs_and_targets_are_as_they_were_written() -> None:
 
 def test_what_is_said_on_a_target_replaces_what_the_job_says() -> None:
     job = configuration(SOUND).job("homes")
-    assert job.on(TargetName("onsite")) == Destination(TargetName("onsite"), parse_schedule("30 2 * * *"), KEPT)
-    assert job.on(SHELF) == Destination(SHELF, parse_schedule("every 4h"), KEPT)
+    nightly = Timetable("homes", parse_schedule("30 2 * * *"), ZoneInfo("Europe/Vienna"))
+    often = Timetable("homes@shelf", parse_schedule("every 4h"), ZoneInfo("Europe/Vienna"))
+    assert job.on(TargetName("onsite")) == Destination(TargetName("onsite"), nightly, KEPT)
+    assert job.on(SHELF) == Destination(SHELF, often, KEPT)
     text = SOUND + "retention = { yearly = 1 }\n"
     assert configuration(text).job("homes").on(SHELF).retention == Retention(yearly=1)
     with pytest.raises(KeyError):
@@ -118,7 +123,9 @@ def test_what_is_shown_reads_back_the_same(text: str) -> None:
 def test_whatever_the_patterns_are_what_is_shown_reads_back_the_same(patterns: list[str]) -> None:
     written = ", ".join('"' + "".join(f"\\U{ord(letter):08x}" for letter in one) + '"' for one in patterns)
     text = SOUND.replace("exclude_larger_than", f"exclude = [{written}], exclude_larger_than")
-    assert configuration(text).job("homes").source.exclude == tuple(patterns)
+    source = configuration(text).job("homes").source
+    assert isinstance(source, FilesSpec)
+    assert source.exclude == tuple(patterns)
     same(text)
 
 

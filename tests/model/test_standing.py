@@ -17,6 +17,7 @@ from drorch.model.reconciliation import SeenSnapshot
 from drorch.model.run import Run, RunKind, RunOutcome
 from drorch.model.schedule import parse_schedule
 from drorch.model.standing import LEEWAY, Condition, Duty, Record, Standing, judge
+from drorch.model.timetable import Timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ONSITE = target_name("onsite")
@@ -27,7 +28,7 @@ FINDING = Finding("ab" * 16, FindingKind.DAMAGE, "onsite", "onsite: pack 12 is g
 
 
 def duty(schedule: str | None = "30 2 * * *", rpo: timedelta | None = None, *, enabled: bool = True) -> Duty:
-    when = None if schedule is None else parse_schedule(schedule)
+    when = None if schedule is None else Timetable("homes", parse_schedule(schedule), BERLIN)
     destinations = (Destination(ONSITE, when),)
     job = Job(job_name("homes"), FilesSpec(("/home",)), destinations, Objective(rpo), enabled=enabled)
     return Duty(job, ONSITE, BERLIN, WRITTEN)

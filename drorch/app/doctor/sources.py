@@ -1,6 +1,7 @@
 """What the doctor asks of jobs: are their sources there, can they be read, and would the guard let them pass."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,27 @@ from drorch.app.backup import inspected
 from drorch.app.doctor.symptom import Symptom, error, of_fault
 from drorch.app.jobs import spec_of
 from drorch.errors import DrorchError, UsageError
-from drorch.model.job import Job
+from drorch.model.job import CommandSpec, FilesSpec, Job
 from drorch.sources.files.excludes import PatternList, patterns_of_file
 
 
 def job_symptoms(job: Job, host: str) -> Iterator[Symptom]:
     """What would keep a job from saving all that it should."""
-    subject = f"job {job.name}"
     source = job.source
+    if isinstance(source, CommandSpec):
+        yield from _of_command(job, source)
+    else:
+        yield from _of_files(job, source, host)
+
+
+def _of_command(job: Job, source: CommandSpec) -> Iterator[Symptom]:
+    program = source.dump[0]
+    if shutil.which(program) is None:
+        yield error(f"job {job.name}", f"there is no program {program}", "Install it, or mend the job's dump.")
+
+
+def _of_files(job: Job, source: FilesSpec, host: str) -> Iterator[Symptom]:
+    subject = f"job {job.name}"
     for name in source.exclude_file:
         yield from _of_patterns(subject, Path(name))
     try:
