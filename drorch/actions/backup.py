@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from drorch.actions.progress import Progress
 from drorch.errors import Problem
 from drorch.ids import SnapshotId, TreeId
-from drorch.repository.keys import user_name
+from drorch.process.identity import user_name
 from drorch.repository.pipeline.entries import Source
 from drorch.repository.pipeline.walk import StoredTree, WalkOptions, store_tree
 from drorch.repository.repository import NamedSnapshot, Repository

@@ -16,8 +16,8 @@ from drorch.model.hold import Lineage
 from drorch.model.job import FilesSpec, Job
 from drorch.model.names import NAME_RULE, JobName, TargetName, is_name
 from drorch.orchestrator.adopting import Adoption, AdoptionPlan, adopt, plan_adoption
-from drorch.orchestrator.books import Doer
 from drorch.orchestrator.deeds import CONFIGURATION, write_down
+from drorch.orchestrator.doer import Doer
 from drorch.repository.repository import NamedSnapshot
 
 

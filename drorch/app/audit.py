@@ -11,8 +11,8 @@ from drorch.app.state import travelled_heads
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.model.audit import AuditEntry, AuditHead, BrokenLink
-from drorch.orchestrator.books import Doer
 from drorch.orchestrator.deeds import CONFIGURATION
+from drorch.orchestrator.doer import Doer
 
 
 def note(config_file: str | None, clock: Clock, action: str, **detail: str) -> tuple[str, ...]:

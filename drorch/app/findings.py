@@ -11,7 +11,7 @@ from drorch.errors import UsageError
 from drorch.model.finding import Finding
 from drorch.model.hold import Hold, HoldSubject, Lineage
 from drorch.model.names import JobName
-from drorch.orchestrator.books import Doer
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.findings import Desk, Hand
 
 

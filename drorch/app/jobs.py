@@ -23,8 +23,9 @@ from drorch.errors import ConfigError, JobBusy, RepositoryError, SecretMissing, 
 from drorch.model.job import FilesSpec, Job
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
 from drorch.orchestrator.copying import Post, Round, Rounds
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.compression import Compression
 from drorch.repository.repository import Repository

@@ -30,9 +30,10 @@ from drorch.model.estimate import FETCHING, Price, Speed, speed_of
 from drorch.model.proof import Proof
 from drorch.model.run import RunKind
 from drorch.orchestrator import restoring
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
 from drorch.orchestrator.checking import Checker
 from drorch.orchestrator.copying import copy_by_hand
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.errand import Errand
 from drorch.orchestrator.restoring import Restored
 from drorch.repository.repository import SnapshotListing

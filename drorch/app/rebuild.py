@@ -17,8 +17,8 @@ from drorch.errors import CatalogError, DrorchError, IntegrityError, Problem
 from drorch.model.audit import BrokenLink, Deed
 from drorch.model.names import STATE_JOB
 from drorch.orchestrator import rebuilding
-from drorch.orchestrator.books import Doer
 from drorch.orchestrator.deeds import CONFIGURATION, write_down
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.joblock import only_run_of
 from drorch.orchestrator.rebuilding import Condition, Reached, Source
 from drorch.repository.repository import Repository

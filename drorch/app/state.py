@@ -14,7 +14,8 @@ from drorch.config.configuration import Configuration
 from drorch.errors import DrorchError
 from drorch.model.audit import AuditHead
 from drorch.model.names import STATE_JOB, TargetName
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.kinship import notice
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.orchestrator.state import State, heads, save_state

@@ -4,8 +4,6 @@ A catalog that cannot be written never fails a run whose snapshot is saved: its 
 not be written down is kept in `complaints`, to be told.
 """
 
-import os
-import sys
 import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -26,29 +24,11 @@ from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm, SeenSnapshot, alarm, reconcile
 from drorch.model.run import Run
 from drorch.orchestrator.deeds import write_down
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.history import path_changes
 from drorch.orchestrator.seen import seen, seen_in
-from drorch.repository.keys import user_name
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing
 from drorch.units import counted
-
-
-@dataclass(frozen=True, slots=True)
-class Doer:
-    """Who is doing something here: name, number, terminal (empty where there is none)."""
-
-    user: str
-    uid: int
-    tty: str
-
-    @staticmethod
-    def here() -> "Doer":
-        """The user of this process."""
-        try:
-            tty = os.ttyname(sys.stdin.fileno())
-        except (OSError, ValueError, AttributeError):
-            tty = ""
-        return Doer(user_name(), os.getuid(), tty)
 
 
 @dataclass(frozen=True, slots=True)

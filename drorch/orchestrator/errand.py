@@ -9,7 +9,8 @@ from drorch.catalog.record import Record
 from drorch.clock import Clock
 from drorch.errors import DrorchError, Problem
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.runner import MOST_PROBLEMS
 
 

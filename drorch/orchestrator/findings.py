@@ -10,8 +10,8 @@ from drorch.ids import ID_BYTES, SHORT_HEX, SnapshotId
 from drorch.model.audit import Deed
 from drorch.model.finding import Comment, Finding, FindingState
 from drorch.model.hold import Hold, HoldSubject, Lineage
-from drorch.orchestrator.books import Doer
 from drorch.orchestrator.deeds import CONFIGURATION, write_down
+from drorch.orchestrator.doer import Doer
 
 
 @dataclass(frozen=True, slots=True)

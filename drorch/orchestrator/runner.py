@@ -20,7 +20,8 @@ from drorch.model.names import JobName
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import Alarm
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.seen import seen
 from drorch.orchestrator.turn import NO_PATIENCE, turn_with
 from drorch.repository.repository import NamedSnapshot, Repository, SnapshotListing

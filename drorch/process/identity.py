@@ -1,5 +1,6 @@
 """Which process is meant, beyond doubt, and whether it is gone."""
 
+import getpass
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,14 @@ def own_identity() -> ProcessIdentity:
         pid=os.getpid(),
         started=_start_of(os.getpid()) or 0,
     )
+
+
+def user_name() -> str:
+    """Login name of the user drorch runs as, or the number where there is none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def is_gone(identity: ProcessIdentity) -> bool:

@@ -4,7 +4,6 @@ A key file is plain JSON. Several may exist, each with its own password around t
 """
 
 import base64
-import getpass
 import hashlib
 import os
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 import orjson
 
 from drorch.errors import IntegrityError, ObjectMissing, RepositoryMissing, WrongPassword
+from drorch.process.identity import user_name
 from drorch.repository import timestamps
 from drorch.repository.crypto import Box, BoxKey
 from drorch.repository.gojson import encode
@@ -79,14 +79,6 @@ def wrap(master: BoxKey, password: str, created: str, cost: ScryptCost) -> bytes
         "data": _base64(data),
     }
     return encode(fields).encode()
-
-
-def user_name() -> str:
-    """Login name of the user drorch runs as, or the number where there is none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def save_key(target: Target, master: BoxKey, password: str, now: int, cost: ScryptCost) -> bytes:

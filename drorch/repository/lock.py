@@ -17,10 +17,9 @@ from typing import Any
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError, IntegrityError, ObjectMissing, RepositoryLocked, TargetDenied
-from drorch.process.identity import ProcessIdentity, is_gone, own_identity
+from drorch.process.identity import ProcessIdentity, is_gone, own_identity, user_name
 from drorch.repository import timestamps
 from drorch.repository.gojson import encode
-from drorch.repository.keys import user_name
 from drorch.repository.layout import FileKind, key_of, stored_ids
 from drorch.repository.sealedfile import SealedFiles
 from drorch.storage.target import Target

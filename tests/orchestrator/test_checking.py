@@ -19,8 +19,9 @@ from drorch.model.finding import FindingKind
 from drorch.model.hold import Lineage
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.run import RunKind, RunOutcome
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
 from drorch.orchestrator.checking import Checked, Checker
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.errand import Errand
 from drorch.repository.keys import ScryptCost
 from drorch.repository.repository import NO_WAIT, Repository, initialize

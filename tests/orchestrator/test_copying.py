@@ -22,8 +22,9 @@ from drorch.model.names import job_name, target_name
 from drorch.model.proof import ProofLevel
 from drorch.model.retention import Retention
 from drorch.model.run import Run, RunKind, RunOutcome
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
 from drorch.orchestrator.copying import Post, Round, Rounds
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.joblock import only_run_of
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.keys import ScryptCost

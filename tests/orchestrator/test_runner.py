@@ -19,7 +19,8 @@ from drorch.model.finding import FindingKind
 from drorch.model.names import job_name
 from drorch.model.proof import ProofLevel
 from drorch.model.run import RunOutcome
-from drorch.orchestrator.books import Books, Doer
+from drorch.orchestrator.books import Books
+from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.joblock import only_run_of
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.keys import ScryptCost
