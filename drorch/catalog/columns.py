@@ -5,7 +5,7 @@ A value that drorch cannot have written raises `Unreadable`, whatever stands in 
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Dialect, Integer, LargeBinary, Text
@@ -98,6 +98,28 @@ class CountMap(TypeDecorator[Mapping[str, int]]):
         """The map again."""
         with written_by_drorch("a map of counts"):
             return None if value is None else {str(key): int(count) for key, count in json.loads(value).items()}
+
+
+class TextList(TypeDecorator[Sequence[str]]):
+    """A short list of texts in their order, stored as JSON in ASCII."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The list as JSON."""
+        return None if value is None else json.dumps(list(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[str] | None:  # noqa: ARG002
+        """The list again."""
+        with written_by_drorch("a list of texts"):
+            return None if value is None else _texts(json.loads(value))
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError("no list of texts")
+    return tuple(found)
 
 
 def _encoded(text: str) -> bytes:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from drorch.catalog.audit import AuditLog
 from drorch.catalog.engine import sqlite_engine
+from drorch.catalog.launches import Launches
 from drorch.catalog.ledger import Ledger
 from drorch.catalog.queries import Queries
 from drorch.catalog.schema import CATALOG, Upgrade, bring_up_to_date
@@ -24,6 +25,7 @@ class CatalogFile:
     ledger: Ledger
     queries: Queries
     audit: AuditLog
+    launches: Launches
 
 
 @contextlib.contextmanager
@@ -35,7 +37,7 @@ def opened_file(file: Path, upgrade: Upgrade) -> Iterator[CatalogFile]:
     engine = sqlite_engine(file)
     try:
         bring_up_to_date(engine, CATALOG, upgrade)
-        yield CatalogFile(engine, Ledger(engine), Queries(engine), AuditLog(engine))
+        yield CatalogFile(engine, Ledger(engine), Queries(engine), AuditLog(engine), Launches(engine))
     finally:
         engine.dispose()
         for left in (path for ending in _UPGRADE_LEAVES for path in file.parent.glob(f"{file.name}{ending}")):

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from drorch.catalog.audit import AuditLog
 from drorch.catalog.engine import reading, server_engine, shown, sqlite_engine
 from drorch.catalog.file import CatalogFile
+from drorch.catalog.launches import Launches
 from drorch.catalog.ledger import Ledger
 from drorch.catalog.merging import Taken, take_over
 from drorch.catalog.paths.recording import Recorder
@@ -69,6 +70,7 @@ class Catalog:
         self.ledger = Ledger(catalog)
         self.queries = Queries(catalog)
         self.audit = AuditLog(catalog)
+        self.launches = Launches(catalog)
         self._recorder = Recorder(paths)
         self._search = Search(paths)
         self.replayed = replayed

@@ -34,6 +34,7 @@ class RunQuery:
     outcomes: Collection[RunOutcome] = ()
     since: datetime | None = None
     snapshot: SnapshotId | None = None
+    launch: str | None = None
     limit: int = 100
 
 
@@ -61,6 +62,8 @@ class Queries:
             query = query.where(RUN.c.started >= asked.since)
         if asked.snapshot is not None:
             query = query.where(RUN.c.snapshot == asked.snapshot)
+        if asked.launch is not None:
+            query = query.where(RUN.c.launch == asked.launch)
         with reading(self._engine) as connection:
             return _runs(connection, query)
 

@@ -76,6 +76,7 @@ def _of_run(run: Run) -> Mapping[str, object]:
         "versions": dict(run.versions),
         "trigger": run.trigger,
         "user": run.user,
+        "launch": run.launch,
     }
 
 
@@ -96,6 +97,8 @@ def _to_run(document: Mapping[str, Any]) -> Run:
         versions=document["versions"],
         trigger=Trigger(document["trigger"]),
         user=document["user"],
+        # A record that waited since before there were launches does not have it.
+        launch=document.get("launch", ""),
     )
 
 

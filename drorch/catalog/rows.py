@@ -12,9 +12,12 @@ from drorch.ids import SnapshotId, TreeId
 from drorch.model.audit import AuditEntry, Deed
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold, HoldSubject, Lineage
+from drorch.model.launch import Launch, LaunchState, Pause, Work, WorkKind
+from drorch.model.names import TargetName
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import SeenSnapshot
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
+from drorch.process.identity import ProcessIdentity
 
 Row = Mapping[str, Any]
 
@@ -56,6 +59,7 @@ def of_run(run: Run) -> Row:
         "versions": run.versions,
         "trigger": run.trigger.value,
         "username": run.user,
+        "launch": run.launch,
     }
 
 
@@ -78,6 +82,7 @@ def to_run(row: RowMapping, problems: Sequence[Problem]) -> Run:
         versions=row["versions"],
         trigger=Trigger(row["trigger"]),
         user=row["username"],
+        launch=row["launch"],
     )
 
 
@@ -225,3 +230,74 @@ def to_entry(row: RowMapping) -> AuditEntry:
     user, tty, action = (str(row[name]) for name in ("username", "tty", "action"))
     deed = Deed(row["at"], user, int(row["uid"]), tty, action, row["detail"])
     return AuditEntry(row["seq"], deed, bytes(row["prev_hash"]), bytes(row["hash"]))
+
+
+def of_launch(launch: Launch) -> Row:
+    """A launch."""
+    work, process = launch.work, launch.process
+    return {
+        "id": launch.id,
+        "kind": work.kind.value,
+        "name": work.name,
+        "line": work.line,
+        "targets": work.targets,
+        "due": launch.due,
+        "attempt": launch.attempt,
+        "trigger": launch.trigger.value,
+        "username": launch.user,
+        "asked": launch.asked,
+        "begins": launch.begins,
+        "state": launch.state.value,
+        "started": launch.started,
+        "ended": launch.ended,
+        "exit_code": launch.exit_code,
+        "reason": launch.reason,
+        "machine": process.machine if process else None,
+        "boot": process.boot if process else None,
+        "namespace": process.namespace if process else None,
+        "pid": process.pid if process else None,
+        "pid_started": process.started if process else None,
+    }
+
+
+@written_by_drorch("a launch")
+def to_launch(row: RowMapping) -> Launch:
+    """A launch."""
+    targets = tuple(TargetName(target) for target in row["targets"])
+    process = None
+    if row["pid"] is not None:
+        process = ProcessIdentity(row["machine"], row["boot"], row["namespace"], row["pid"], row["pid_started"])
+    return Launch(
+        id=row["id"],
+        work=Work(WorkKind(row["kind"]), row["name"], row["line"], targets),
+        trigger=Trigger(row["trigger"]),
+        asked=row["asked"],
+        begins=row["begins"],
+        due=row["due"],
+        attempt=row["attempt"],
+        user=row["username"],
+        state=LaunchState(row["state"]),
+        started=row["started"],
+        ended=row["ended"],
+        exit_code=row["exit_code"],
+        reason=row["reason"],
+        process=process,
+    )
+
+
+def of_pause(pause: Pause) -> Row:
+    """A pause that was not ended."""
+    return {
+        "job": pause.job,
+        "since": pause.since,
+        "until": pause.until,
+        "ended": None,
+        "username": pause.by,
+        "reason": pause.reason,
+    }
+
+
+@written_by_drorch("a pause")
+def to_pause(row: RowMapping) -> Pause:
+    """A pause."""
+    return Pause(row["job"], row["since"], row["username"], row["until"], row["reason"])

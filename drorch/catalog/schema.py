@@ -18,7 +18,7 @@ class Schema:
     revision: str
 
 
-CATALOG = Schema("catalog", "0001")
+CATALOG = Schema("catalog", "0002")
 PATHS = Schema("paths", "0001")
 
 Upgrade = Callable[[Engine, Schema], None]

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from drorch.catalog.columns import AnyText, CountMap, Instant, TextMap
+from drorch.catalog.columns import AnyText, CountMap, Instant, TextList, TextMap
 
 METADATA = MetaData()
 _ID = String(32)
@@ -24,8 +24,10 @@ RUN = Table(
     Column("versions", TextMap, nullable=False),
     Column("trigger", Text, nullable=False),
     Column("username", Text, nullable=False),
+    Column("launch", Text, nullable=False, server_default=""),
     Index("run_by_job", "job", "started"),
     Index("run_by_start", "started"),
+    Index("run_by_launch", "launch"),
 )
 
 PROBLEM = Table(
@@ -111,4 +113,44 @@ AUDIT = Table(
     Column("detail", TextMap, nullable=False),
     Column("prev_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+)
+
+LAUNCH = Table(
+    "launch",
+    METADATA,
+    Column("id", _ID, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("targets", TextList, nullable=False),
+    Column("due", Instant),
+    Column("attempt", Integer, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("asked", Instant, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started", Instant),
+    Column("ended", Instant),
+    Column("exit_code", Integer),
+    Column("reason", AnyText, nullable=False),
+    Column("machine", Text),
+    Column("boot", Text),
+    Column("namespace", Text),
+    Column("pid", BigInteger),
+    Column("pid_started", BigInteger),
+    Index("launch_by_due", "kind", "line", "due", "attempt", unique=True),
+    Index("launch_by_state", "state"),
+    Index("launch_by_asking", "asked"),
+)
+
+PAUSE = Table(
+    "pause",
+    METADATA,
+    Column("job", Text, primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("until", Instant),
+    Column("ended", Instant),
+    Column("username", Text, nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -35,10 +35,11 @@ class RunOutcome(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What made a run begin."""
+    """What made a run begin: somebody, a schedule, or the end of the run that it follows."""
 
     HAND = "hand"
     SCHEDULE = "schedule"
+    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Run:
     `id` is a UUID in 32 hex digits, chosen by whoever begins the run. `job` is empty where none was named (an ad hoc
     backup), `target` where none was reached. Times carry a time zone. `counters` are sums by name, bytes and pieces
     alike (`bytes_added`, `files_new`). `config_hash` is the hash in hex of the configuration that was in force,
-    empty where there was none; `versions` names the tools that took part. `user` is who began it.
+    empty where there was none; `versions` names the tools that took part. `user` is who began it. `launch` is the id of
+    the launch it belongs to, empty where none was made for it.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Run:
     versions: Mapping[str, str] = field(default_factory=dict)
     trigger: Trigger = Trigger.HAND
     user: str = ""
+    launch: str = ""
 
     @property
     def seconds(self) -> float | None:
