@@ -37,6 +37,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self.came = False
+        self.reason = ""
+        """Why it was asked, in words; empty where nobody said."""
 
 
 INTERRUPTION = Interruption()

@@ -17,15 +17,25 @@ from drorch.app.door import opened, remove_abandoned
 from drorch.app.opening import Tell, tell_nobody
 from drorch.app.state import complaint_about, run_state
 from drorch.app.targets import access_of
+from drorch.app.told import Told, ToldFault
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import ConfigError, JobBusy, RepositoryError, SecretMissing, SourceUnavailable, TargetError
+from drorch.errors import (
+    ConfigError,
+    DrorchError,
+    JobBusy,
+    Problem,
+    RepositoryError,
+    SecretMissing,
+    SourceUnavailable,
+    TargetError,
+)
 from drorch.model.job import FilesSpec, Job
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
 from drorch.orchestrator.books import Books
 from drorch.orchestrator.copying import Post, Round, Rounds
-from drorch.orchestrator.doer import Doer
+from drorch.orchestrator.doer import Doer, Occasion
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.compression import Compression
 from drorch.repository.repository import Repository
@@ -42,45 +52,50 @@ _UNREACHED = (TargetError, RepositoryError, SecretMissing, JobBusy)
 class JobRuns:
     """Which jobs to run, on which of their targets (None: on all), and how long to wait for a repository's lock.
 
-    `tell` is told of what failed and is tried again.
+    `tell` is told of what failed and is tried again. Without an `occasion` it is the user of this process who asks for
+    them, by hand; where that is a launch, whoever made it has entered it in the audit log.
     """
 
     jobs: tuple[str, ...]
-    target: str | None = None
+    targets: tuple[str, ...] | None = None
     retry_lock: timedelta = timedelta(0)
     tell: Tell = tell_nobody
+    occasion: Occasion | None = None
+
+
+Progressing = Callable[[RunKind, str], AbstractContextManager[Progress]]
+"""What is asked for counters whenever a run of a kind begins on a target."""
 
 
 def run_jobs(
     configuration: Configuration,
     wanted: JobRuns,
     clock: Clock,
-    progress: Callable[[RunKind], AbstractContextManager[Progress]],
+    progress: Progressing,
 ) -> Iterator[RunReport | str]:
     """Run jobs one after the other: a report for each target, then what the books could not take, in words.
 
-    A job is backed up to the first of its targets that answers and copied to the others; where one target is named,
-    it is backed up to that one. Afterwards what only drorch knows is saved to every target that was reached (`@state`,
-    which may be asked for by name). Raises `ConfigError` for a job or a target that does not exist, before anything is
-    run.
+    A job is backed up to the first of its targets that answers and copied to the others; where targets are named, it
+    is run as if it had only those, in the job's order. Afterwards what only drorch knows is saved to every target that
+    was reached (`@state`, which may be asked for by name). Raises `ConfigError` for a job or a target that does not
+    exist, before anything is run.
     """
     chosen = [configuration.job(name) for name in wanted.jobs if name != STATE_JOB]
-    meant = [(job, _targets(job, wanted.target)) for job in chosen]
-    asked = _state_targets(configuration, wanted.target) if STATE_JOB in wanted.jobs else []
+    meant = [(job, _targets(job, wanted.targets)) for job in chosen]
+    asked = _state_targets(configuration, wanted.targets) if STATE_JOB in wanted.jobs else []
+    occasion = wanted.occasion or Occasion(Doer.here())
     with kept_books(configuration, clock) as books:
-        under = _Circumstances(configuration, books, Doer.here(), clock, wanted, progress)
+        under = _Circumstances(configuration, books, occasion, clock, wanted, progress)
         reached = dict[TargetName, None]()
         for job, targets in meant:
-            for target in targets:
-                books.did(under.doer, "run", job=job.name, target=target, configuration=configuration.digest)
+            under.enter(job.name, targets)
             for report in _run(job, targets, under):
                 if not isinstance(report.fault, _UNREACHED):
                     reached[TargetName(report.run.target)] = None
                 yield report
-        for target in asked:
-            books.did(under.doer, "run", job=STATE_JOB, target=target, configuration=configuration.digest)
+        under.enter(STATE_JOB, asked)
         for target in dict.fromkeys([*reached, *asked]):
-            report = run_state(configuration, target, books, clock, wanted.retry_lock)
+            report = run_state(configuration, target, books, clock, wanted.retry_lock, occasion)
             if target in asked:
                 yield report
             elif (complaint := complaint_about(report, books.complaints)) is not None:
@@ -88,8 +103,20 @@ def run_jobs(
         yield from _once(books.complaints)
 
 
-def _state_targets(configuration: Configuration, only: str | None) -> Sequence[TargetName]:
-    return list(configuration.targets) if only is None else [configuration.target(only).name]
+def told_of(report: RunReport) -> Told:
+    """What is told of a run."""
+    alarms = tuple(Problem(report.run.target, alarm.event.message) for alarm in report.alarms)
+    return Told(report.run, report.exit_code, alarms, None if report.fault is None else told_fault(report.fault))
+
+
+def told_fault(fault: DrorchError) -> ToldFault:
+    """What is told of an error."""
+    problems = fault.problems if isinstance(fault, ConfigError) else ()
+    return ToldFault(fault.message, fault.hint or "", problems, fault.retryable)
+
+
+def _state_targets(configuration: Configuration, only: Sequence[str] | None) -> Sequence[TargetName]:
+    return list(configuration.targets if only is None else (configuration.target(one).name for one in only))
 
 
 def _once(complaints: Sequence[str]) -> Iterator[str]:
@@ -100,12 +127,13 @@ def _once(complaints: Sequence[str]) -> Iterator[str]:
             yield complaint
 
 
-def _targets(job: Job, only: str | None) -> Sequence[TargetName]:
+def _targets(job: Job, only: Sequence[str] | None) -> Sequence[TargetName]:
     if only is None:
         return job.targets
-    if only not in job.targets:
-        raise ConfigError(f"job {job.name} has no target {only}", hint=f"Its targets: {', '.join(job.targets)}.")
-    return (TargetName(only),)
+    for one in only:
+        if one not in job.targets:
+            raise ConfigError(f"job {job.name} has no target {one}", hint=f"Its targets: {', '.join(job.targets)}.")
+    return tuple(target for target in job.targets if target in only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +142,18 @@ class _Circumstances:
 
     configuration: Configuration
     books: Books
-    doer: Doer
+    occasion: Occasion
     clock: Clock
     wanted: JobRuns
-    progress: Callable[[RunKind], AbstractContextManager[Progress]]
+    progress: Progressing
+
+    def enter(self, job: str, targets: Sequence[TargetName]) -> None:
+        """Enter in the audit log that a job is run."""
+        if not self.occasion.launch:
+            for target in targets:
+                self.books.did(
+                    self.occasion.doer, "run", job=job, target=target, configuration=self.configuration.digest
+                )
 
     def access_to(self, target: TargetName) -> Access:
         """How to open the repository on a target."""
@@ -125,43 +161,49 @@ class _Circumstances:
 
 
 def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iterator[RunReport]:
-    configuration = under.configuration
+    configuration, occasion = under.configuration, under.occasion
+    opening: list[str] = []
 
     def work(repository: Repository) -> BackupResult:
         spec = spec_of(job, configuration.host)
         guard = inspected(spec)
-        with under.progress(RunKind.BACKUP) as progress:
+        with under.progress(RunKind.BACKUP, opening[-1]) as progress:
             return back_up_into(repository, spec, guard, under.wanted.retry_lock, progress).result
 
     assignment = Assignment(
         job=job.name,
         target=targets[0],
         host=configuration.host,
-        doer=under.doer,
+        doer=occasion.doer,
         config_hash=configuration.digest,
         versions={"drorch": __version__},
+        trigger=occasion.trigger,
         keeps_history=targets[0] == job.targets[0],
+        launch=occasion.launch,
     )
     runner = Runner(under.books, configuration.state_dir, under.clock)
     if len(targets) == 1:
         access = under.access_to(targets[0])
+        opening.append(targets[0])
         yield runner.back_up(assignment, lambda: opened(access, lock=False), work)
         return
     to_do = Round(
         assignment=assignment,
-        posts=tuple(_post(job, target, under) for target in targets),
+        posts=tuple(_post(job, target, under, opening) for target in targets),
         zone=configuration.zone,
-        progress=lambda: under.progress(RunKind.COPY),
+        progress=lambda target: under.progress(RunKind.COPY, target),
         policy=WritePolicy(compression=Compression(job.compression), retry_lock=under.wanted.retry_lock),
     )
     yield from Rounds(runner, under.clock).run(to_do, work)
 
 
-def _post(job: Job, target: TargetName, under: _Circumstances) -> Post:
+def _post(job: Job, target: TargetName, under: _Circumstances, opening: list[str]) -> Post:
+    """A target of a job, which is noted in `opening` when its turn comes."""
     access = under.access_to(target)
 
     @contextmanager
     def door() -> Iterator[Repository]:
+        opening.append(target)
         with opened(access) as repository:
             remove_abandoned(repository)
             yield repository

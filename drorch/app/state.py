@@ -15,7 +15,7 @@ from drorch.errors import DrorchError
 from drorch.model.audit import AuditHead
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.orchestrator.books import Books
-from drorch.orchestrator.doer import Doer
+from drorch.orchestrator.doer import Doer, Occasion
 from drorch.orchestrator.kinship import notice
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.orchestrator.state import State, heads, save_state
@@ -26,18 +26,29 @@ _PATIENCE = timedelta(seconds=30)
 
 
 def run_state(
-    configuration: Configuration, target: TargetName, books: Books, clock: Clock, retry_lock: timedelta
+    configuration: Configuration,
+    target: TargetName,
+    books: Books,
+    clock: Clock,
+    retry_lock: timedelta,
+    occasion: Occasion | None = None,
 ) -> RunReport:
-    """Save the state to a target, and write down what became of it; an error of drorch's is in the report."""
+    """Save the state to a target, and write down what became of it; an error of drorch's is in the report.
+
+    Without an occasion, the user of this process asked for it.
+    """
+    occasion = occasion or Occasion(Doer.here())
     assignment = Assignment(
         job=STATE_JOB,
         target=target,
         host=configuration.host,
-        doer=Doer.here(),
+        doer=occasion.doer,
         config_hash=configuration.digest,
         versions={"drorch": __version__},
         keeps_history=False,
+        trigger=occasion.trigger,
         patience=_PATIENCE,
+        launch=occasion.launch,
     )
     state = State(
         place=place_of(configuration),

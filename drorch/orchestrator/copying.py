@@ -49,13 +49,13 @@ class Post:
 class Round:
     """A job to be run on all of its targets, in this order. The assignment's own target does not count.
 
-    Retentions count days and weeks in `zone`. `progress` is asked for anew for each copy.
+    Retentions count days and weeks in `zone`. `progress` is asked for anew for each copy, by the target it goes to.
     """
 
     assignment: Assignment
     posts: tuple[Post, ...]
     zone: ZoneInfo
-    progress: Callable[[], AbstractContextManager[Progress]]
+    progress: Callable[[TargetName], AbstractContextManager[Progress]]
     policy: WritePolicy = DEFAULT_POLICY
 
 
@@ -203,7 +203,8 @@ class _Circuit:
         arrivals = _Arrivals(self._runner.new_run(assignment, RunKind.COPY))
         self._books.begin(arrivals.run)
         try:
-            with self._to_do.progress() as progress, Writer(station.repository, self._to_do.policy) as writer:
+            progressing = self._to_do.progress(station.post.target)
+            with progressing as progress, Writer(station.repository, self._to_do.policy) as writer:
                 for giver, wanted in gifts:
                     plan = plan_copy(giver.repository, station.repository, wanted, station.snapshots)
                     station.take_in(arrivals.take_in(execute_copy(giver.repository, writer, plan, progress)))

@@ -5,6 +5,7 @@ import pwd
 import sys
 from dataclasses import dataclass
 
+from drorch.model.run import Trigger
 from drorch.process.identity import user_name
 
 
@@ -32,3 +33,12 @@ class Doer:
             return Doer(pwd.getpwuid(uid).pw_name, uid, "")
         except KeyError:
             return Doer(str(uid), uid, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What made runs begin: who, by hand or by a schedule, and the launch that they belong to (empty: none)."""
+
+    doer: Doer
+    trigger: Trigger = Trigger.HAND
+    launch: str = ""

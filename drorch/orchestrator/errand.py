@@ -11,12 +11,12 @@ from drorch.errors import DrorchError, Problem
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
 from drorch.orchestrator.books import Books
 from drorch.orchestrator.doer import Doer
-from drorch.orchestrator.runner import MOST_PROBLEMS
+from drorch.orchestrator.runner import MOST_PROBLEMS, why
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What is to be done with which target, by whom and under which configuration."""
+    """What is to be done with which target, by whom and under which configuration; `launch` is empty where none is."""
 
     kind: RunKind
     target: str
@@ -25,6 +25,7 @@ class Errand:
     config_hash: str
     versions: Mapping[str, str]
     trigger: Trigger = Trigger.HAND
+    launch: str = ""
 
 
 @contextmanager
@@ -41,6 +42,7 @@ def under_way(books: Books, errand: Errand, clock: Clock) -> Iterator[Run]:
         versions=errand.versions,
         trigger=errand.trigger,
         user=errand.doer.user,
+        launch=errand.launch,
     )
     books.begin(run)
     try:
@@ -49,7 +51,7 @@ def under_way(books: Books, errand: Errand, clock: Clock) -> Iterator[Run]:
         books.end(Record(_failed(run, clock, fault.message)))
         raise
     except BaseException as interruption:
-        books.end(Record(_failed(run, clock, f"it was interrupted ({type(interruption).__name__})")))
+        books.end(Record(_failed(run, clock, why(interruption))))
         raise
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drorch.actions.backup import BackupResult
 from drorch.catalog.record import Record, Stored
-from drorch.clock import Clock
+from drorch.clock import INTERRUPTION, Clock
 from drorch.errors import DrorchError, JobBusy, Outcome, Problem
 from drorch.model.finding import FindingKind
 from drorch.model.names import JobName
@@ -35,7 +35,7 @@ class Assignment:
     """A job to be run on one target, by whom and under which configuration.
 
     `keeps_history` is set for one target of a job: the same paths need not be recorded twice. `patience` is how long
-    it waits for another run of the same job.
+    it waits for another run of the same job. `launch` is the launch that its run belongs to, empty where there is none.
     """
 
     job: JobName
@@ -47,6 +47,7 @@ class Assignment:
     trigger: Trigger = Trigger.HAND
     keeps_history: bool = True
     patience: timedelta = NO_PATIENCE
+    launch: str = ""
 
     @property
     def subject(self) -> str:
@@ -160,6 +161,7 @@ class Runner:
             versions=assignment.versions,
             trigger=assignment.trigger,
             user=assignment.doer.user,
+            launch=assignment.launch,
         )
 
     def _ended(self, run: Run, result: BackupResult) -> Run:
@@ -198,8 +200,14 @@ class Runner:
 
     def interrupt(self, assignment: Assignment, so_far: Record, interruption: BaseException) -> None:
         """Write down that a run was interrupted."""
-        self.fail(assignment, so_far, DrorchError(f"it was interrupted ({type(interruption).__name__})"))
+        self.fail(assignment, so_far, DrorchError(why(interruption)))
 
     def _over(self, run: Run, subject: str, fault: DrorchError) -> Run:
         problems = (Problem(subject, fault.message),)
         return replace(run, ended=self._clock.now(), outcome=RunOutcome.FAILED, problems=problems)
+
+
+def why(interruption: BaseException) -> str:
+    """What is written down of what interrupted a run: the reason that was given for stopping it, else its kind."""
+    reason = INTERRUPTION.reason if INTERRUPTION.came else ""
+    return f"it was stopped: {reason}" if reason else f"it was interrupted ({type(interruption).__name__})"

@@ -85,7 +85,7 @@ class Stage:
             Assignment(JOB, "", "here", Doer("me", 1, ""), "abc", {"drorch": "0"}),
             tuple(self.post(name) for name in names or NAMES),
             ZoneInfo("UTC"),
-            lambda: nullcontext(NoProgress()),
+            lambda _target: nullcontext(NoProgress()),
         )
         return Rounds(Runner(books, self.state, self.clock), self.clock).run(to_do, self.work)
 
@@ -286,7 +286,7 @@ def test_snapshots_of_other_jobs_and_hosts_stay_where_they_are(stage: Stage) -> 
 
 def test_an_interrupted_copy_is_written_down_as_failed_and_goes_on_up(stage: Stage) -> None:
     @contextmanager
-    def interrupted() -> Iterator[NoProgress]:
+    def interrupted(_target: str) -> Iterator[NoProgress]:
         raise KeyboardInterrupt
         yield NoProgress()
 

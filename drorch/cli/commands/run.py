@@ -40,12 +40,13 @@ def command(context: click.Context, jobs: tuple[str, ...]) -> int:
     configuration = app_configuration.load(session.values.get("config"))
 
     @contextmanager
-    def progress(kind: RunKind) -> Iterator[Progress]:
+    def progress(kind: RunKind, _target: str) -> Iterator[Progress]:
         with showing(output, kind.value, terminal=session.terminal) as shown:
             yield shown
 
     worst = 0
-    wanted = JobRuns(jobs, session.values.get("target"), session.retry_lock, output.note)
+    target = session.values.get("target")
+    wanted = JobRuns(jobs, None if target is None else (target,), session.retry_lock, output.note)
     for told in run_jobs(configuration, wanted, SystemClock(), progress):
         if isinstance(told, str):
             output.problem(Problem("catalog", told), during="warning")
