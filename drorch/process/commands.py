@@ -2,18 +2,26 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO
 
 from drorch.errors import DrorchError
 
 _COMPLAINTS_BYTES = 8192
-HARMLESS_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LC_TIME", "TZ", "TZDIR", "TMPDIR")
+FAMILY_VARIABLE = "DRORCH_RUN_ID"
+"""Names the launch that a process works for. Every child hands it on: by it, families are found (family.py)."""
+
+HARMLESS_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LC_TIME", "TZ", "TZDIR", "TMPDIR", FAMILY_VARIABLE)
 """What a child may inherit in any case: a variable that is not here may hold a secret of somebody's."""
 
+_GLANCE_SECONDS = 0.05
+_MOST_PIECES = 32
 _SECRET_VARIABLES = ("RESTIC_PASSWORD", "RESTIC_PASSWORD_COMMAND", "RESTIC_PASSWORD_FILE")
 
 
@@ -171,6 +179,113 @@ def start_piped(argv: Sequence[str], *, variables: Sequence[str] = ()) -> PipedC
         theirs.close()
         os.close(told)
     return PipedChild(child, ours, heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended: its exit status (minus a signal's number), its output if that was asked for, what it said.
+
+    `said` is what it wrote to standard error, and to standard output where that was not asked for.
+    """
+
+    status: int
+    output: bytes
+    said: str
+
+
+def run_whole(argv: Sequence[str], *, timeout: float, environment: Mapping[str, str], output_bytes: int = 0) -> Ended:
+    """Run a command to its end, in the folder / and with no other variables than these; `timeout` in seconds.
+
+    Of what it says, the last 8 KiB are kept, of its output the last `output_bytes`. When it has ended, what it left
+    running is killed. Raises `ChildFailed` where it cannot be started or takes too long; it is killed whole then, and
+    what it had said is in the error's context as `said`.
+    """
+    with contextlib.ExitStack() as pipes:
+        said = _Kept(pipes, _COMPLAINTS_BYTES)
+        output = _Kept(pipes, output_bytes) if output_bytes else said
+        child = _started(argv, environment, output, said)
+        try:
+            _hear(child, {kept.handle: kept for kept in (said, output)}, time.monotonic() + timeout)
+            overran = not _has_exited(child)
+        finally:
+            _kill_whole(child)
+        for kept in (said, output):
+            kept.take_rest()
+        if overran:
+            why = f"command {argv[0]} did not end within {timeout:.0f} s"
+            raise ChildFailed(why, context={"said": said.text})
+        return Ended(child.returncode, output.content if output_bytes else b"", said.text)
+
+
+class _Kept:
+    """The reading end of a pipe, and the end of what came out of it."""
+
+    def __init__(self, pipes: contextlib.ExitStack, most: int) -> None:
+        self.handle, self.told = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.handle, False)
+        self._most = most
+        self._open = True
+        self.content = b""
+        pipes.callback(os.close, self.handle)
+
+    @property
+    def text(self) -> str:
+        """The content as text."""
+        return self.content.decode("utf-8", errors="replace")
+
+    def hush(self) -> None:
+        """Close the writing end here: the child has its own."""
+        if self._open:
+            self._open = False
+            os.close(self.told)
+
+    def take(self) -> bool:
+        """Take in what there is; False at the end of it."""
+        try:
+            piece = os.read(self.handle, 1 << 16)
+        except BlockingIOError:
+            return True
+        self.content = (self.content + piece)[-self._most :]
+        return bool(piece)
+
+    def take_rest(self) -> None:
+        """Take in what is in the pipe; what got away may go on writing into it, and is not waited for."""
+        for _ in range(_MOST_PIECES):
+            if not self.take():
+                break
+
+
+def _started(
+    argv: Sequence[str], environment: Mapping[str, str], output: _Kept, said: _Kept
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output.told,
+            stderr=said.told,
+            start_new_session=True,
+            cwd="/",
+            env=dict(environment),
+        )
+    except OSError as fault:
+        raise ChildFailed(f"command {argv[0]}: {fault.strerror}") from fault
+    finally:
+        output.hush()
+        said.hush()
+
+
+def _hear(child: subprocess.Popen[bytes], kept: Mapping[int, _Kept], deadline: float) -> None:
+    """Take in what a command says until it has ended, or its time is over."""
+    listening = set(kept)
+    while not _has_exited(child) and time.monotonic() < deadline:
+        ready, _, _ = select.select(list(listening), [], [], _GLANCE_SECONDS)
+        listening -= {handle for handle in ready if not kept[handle].take()}
+
+
+def _has_exited(child: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended, without reaping it: an unreaped leader keeps its process group."""
+    return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _kill_whole(child: subprocess.Popen[bytes]) -> None:
