@@ -189,3 +189,9 @@ class SecretMissing(DrorchError):
     """A secret that is referred to cannot be read, or must not be trusted."""
 
     exit_code = 62
+
+
+class HookFailed(DrorchError):
+    """A hook of a job failed, and the job's configuration says that its run fails with it."""
+
+    exit_code = 63

@@ -27,6 +27,7 @@ MEANINGS = {
     60: "the catalog cannot be opened, read or written",
     61: "the job is being run already",
     62: "a password is missing, or its file can be read by everyone",
+    63: "a hook of a job failed",
     64: "the command line does not make sense",
     70: "something is overdue",
     71: "a chain of evidence or audit records is broken",

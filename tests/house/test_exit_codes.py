@@ -31,6 +31,7 @@ PROMISED = {
     "CatalogError": 60,
     "JobBusy": 61,
     "SecretMissing": 62,
+    "HookFailed": 63,
     "UsageError": 64,
 }
 OUTCOMES = {
