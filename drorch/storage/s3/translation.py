@@ -186,18 +186,22 @@ class Translator:
                 hint=f"check endpoint and the machine's DNS: getent hosts {self.place.host}",
             )
         if isinstance(fault, ConnectTimeoutError | ReadTimeoutError):
-            return TargetUnavailable(self._message(consequence, f"{self.place.endpoint} does not answer in time"))
-        if isinstance(fault, EndpointConnectionError):
             return TargetUnavailable(
-                self._message(consequence, f"{self.place.endpoint} cannot be reached: {_reason(fault)}"),
-                hint=f"check that the service runs and is reachable: curl -sI {self.place.endpoint}",
+                self._message(consequence, f"{self.place.endpoint} does not answer in time"), hint=self._reach
             )
+        if isinstance(fault, EndpointConnectionError):
+            reason = f"{self.place.endpoint} cannot be reached: {_reason(fault)}"
+            return TargetUnavailable(self._message(consequence, reason), hint=self._reach)
         if isinstance(fault, HTTPClientError | IncompleteReadError | HTTPError):
             reason = f"{self.place.endpoint} ended the conversation early: {_reason(fault)}"
-            return TargetUnavailable(self._message(consequence, reason))
+            return TargetUnavailable(self._message(consequence, reason), hint=self._reach)
         return TargetDenied(
             self._message(consequence, _first_line(str(fault))), hint="check endpoint and the target's other settings"
         )
+
+    @property
+    def _reach(self) -> str:
+        return f"check that the service runs and is reachable: curl -sI {self.place.endpoint}"
 
     def _insecure(self, fault: ssl.SSLError, consequence: str) -> TargetDenied:
         if isinstance(fault, ssl.SSLCertVerificationError):
