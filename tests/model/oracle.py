@@ -34,11 +34,10 @@ INTERVALS = {"every 4h": 240, "every 7d": 7 * 1440, "every 90m": 90}
 
 _ALIASES = {"@daily": "0 0 * * *"}
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES = {name: number for number, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])} | {
-    name: number
-    for number, name in enumerate(
-        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
-    )
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = {name: number for number, name in enumerate(_WEEKDAYS)} | {
+    name: number for number, name in enumerate(_MONTHS, 1)
 }
 
 
