@@ -1,6 +1,7 @@
 """Jobs as configured become backups and their copies, on all of their targets, written down in the books."""
 
 import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from drorch import __version__
 from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
 from drorch.app.access import Access
-from drorch.app.backup import BackupSpec, back_up_into, inspected
+from drorch.app.backup import BackupSpec, StreamSpec, back_up_into, inspected
 from drorch.app.books import kept_books
 from drorch.app.door import opened, remove_abandoned
 from drorch.app.opening import Tell, tell_nobody
@@ -30,12 +31,13 @@ from drorch.errors import (
     SourceUnavailable,
     TargetError,
 )
-from drorch.model.job import FilesSpec, Job
+from drorch.model.job import CommandSpec, FilesSpec, Job
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
 from drorch.orchestrator.books import Books
 from drorch.orchestrator.copying import Post, Round, Rounds
 from drorch.orchestrator.doer import Doer, Occasion
+from drorch.orchestrator.hooks import HookPlan, with_hooks
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
 from drorch.repository.compression import Compression
 from drorch.repository.repository import Repository
@@ -89,7 +91,7 @@ def run_jobs(
         reached = dict[TargetName, None]()
         for job, targets in meant:
             under.enter(job.name, targets)
-            for report in _run(job, targets, under):
+            for report in _JobRun(job, targets, under).reports():
                 if not isinstance(report.fault, _UNREACHED):
                     reached[TargetName(report.run.target)] = None
                 yield report
@@ -160,61 +162,94 @@ class _Circumstances:
         return replace(access_of(self.configuration, target, self.wanted.retry_lock), tell=self.wanted.tell)
 
 
-def _run(job: Job, targets: Sequence[TargetName], under: _Circumstances) -> Iterator[RunReport]:
-    configuration, occasion = under.configuration, under.occasion
-    opening: list[str] = []
+class _JobRun:
+    """One run of one job on some of its targets, with its hooks around it."""
 
-    def work(repository: Repository) -> BackupResult:
-        spec = spec_of(job, configuration.host)
+    def __init__(self, job: Job, targets: Sequence[TargetName], under: _Circumstances) -> None:
+        occasion = under.occasion
+        self._job = job
+        self._targets = tuple(targets)
+        self._under = under
+        self._id = occasion.launch or uuid.uuid4().hex
+        self._opening: list[str] = []
+        self._assignment = Assignment(
+            job=job.name,
+            target=targets[0],
+            host=under.configuration.host,
+            doer=occasion.doer,
+            config_hash=under.configuration.digest,
+            versions={"drorch": __version__},
+            trigger=occasion.trigger,
+            keeps_history=targets[0] == job.targets[0],
+            launch=occasion.launch,
+        )
+        self._runner = Runner(under.books, under.configuration.state_dir, under.clock)
+
+    def reports(self) -> Iterator[RunReport]:
+        """Run it: a report for each target, as soon as it is known."""
+        hooks = HookPlan(self._job.hooks, self._targets, self._id)
+        try:
+            with self._runner.turn(self._assignment):
+                yield from with_hooks(hooks, self._runner, self._assignment, self._in_turn)
+        except JobBusy as fault:
+            yield self._runner.skip(self._assignment, fault)
+
+    def _in_turn(self) -> Iterator[RunReport]:
+        if len(self._targets) == 1:
+            access = self._under.access_to(self._targets[0])
+            self._opening.append(self._targets[0])
+            yield self._runner.attempt(self._assignment, lambda: opened(access, lock=False), self._work)
+            return
+        to_do = Round(
+            assignment=self._assignment,
+            posts=tuple(map(self._post, self._targets)),
+            zone=self._under.configuration.zone,
+            progress=lambda target: self._under.progress(RunKind.COPY, target),
+            policy=WritePolicy(Compression(self._job.compression), retry_lock=self._under.wanted.retry_lock),
+        )
+        yield from Rounds(self._runner, self._under.clock).in_turn(to_do, self._work)
+
+    def _work(self, repository: Repository) -> BackupResult:
+        under = self._under
+        spec = spec_of(self._job, under.configuration.host)
         guard = inspected(spec)
-        with under.progress(RunKind.BACKUP, opening[-1]) as progress:
+        with under.progress(RunKind.BACKUP, self._opening[-1]) as progress:
             return back_up_into(repository, spec, guard, under.wanted.retry_lock, progress).result
 
-    assignment = Assignment(
-        job=job.name,
-        target=targets[0],
-        host=configuration.host,
-        doer=occasion.doer,
-        config_hash=configuration.digest,
-        versions={"drorch": __version__},
-        trigger=occasion.trigger,
-        keeps_history=targets[0] == job.targets[0],
-        launch=occasion.launch,
-    )
-    runner = Runner(under.books, configuration.state_dir, under.clock)
-    if len(targets) == 1:
-        access = under.access_to(targets[0])
-        opening.append(targets[0])
-        yield runner.back_up(assignment, lambda: opened(access, lock=False), work)
-        return
-    to_do = Round(
-        assignment=assignment,
-        posts=tuple(_post(job, target, under, opening) for target in targets),
-        zone=configuration.zone,
-        progress=lambda target: under.progress(RunKind.COPY, target),
-        policy=WritePolicy(compression=Compression(job.compression), retry_lock=under.wanted.retry_lock),
-    )
-    yield from Rounds(runner, under.clock).run(to_do, work)
+    def _post(self, target: TargetName) -> Post:
+        """A target of the job, which is noted in `opening` when its turn comes."""
+        access = self._under.access_to(target)
 
+        @contextmanager
+        def door() -> Iterator[Repository]:
+            self._opening.append(target)
+            with opened(access) as repository:
+                remove_abandoned(repository)
+                yield repository
 
-def _post(job: Job, target: TargetName, under: _Circumstances, opening: list[str]) -> Post:
-    """A target of a job, which is noted in `opening` when its turn comes."""
-    access = under.access_to(target)
-
-    @contextmanager
-    def door() -> Iterator[Repository]:
-        opening.append(target)
-        with opened(access) as repository:
-            remove_abandoned(repository)
-            yield repository
-
-    return Post(target, door, job.on(target).retention)
+        return Post(target, door, self._job.on(target).retention)
 
 
 def spec_of(job: Job, host: str) -> BackupSpec:
     """A job as a backup. Raises `SourceUnavailable` where one of its exclude files cannot be read."""
     source = job.source
-    assert isinstance(source, FilesSpec)
+    return replace(
+        _of_files(source) if isinstance(source, FilesSpec) else _of_command(source),
+        tags=(job.tag, *job.tags),
+        hostname=host,
+        compression=Compression(job.compression),
+    )
+
+
+def _of_command(source: CommandSpec) -> BackupSpec:
+    return BackupSpec(
+        selection=Selection(()),
+        stream=StreamSpec(source.filename, source.dump),
+        expectation=Expectation(minimum_bytes=source.min_bytes),
+    )
+
+
+def _of_files(source: FilesSpec) -> BackupSpec:
     return BackupSpec(
         selection=Selection(
             targets=tuple(map(os.fsencode, source.paths)),
@@ -231,9 +266,6 @@ def spec_of(job: Job, host: str) -> BackupSpec:
             expect_mount=tuple(map(os.fsencode, source.expect_mount)),
             allow_empty=source.allow_empty,
         ),
-        tags=(job.tag, *job.tags),
-        hostname=host,
-        compression=Compression(job.compression),
     )
 
 

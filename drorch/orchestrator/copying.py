@@ -99,9 +99,13 @@ class Rounds:
         """
         try:
             with self._runner.turn(to_do.assignment):
-                yield from _Circuit(self._runner, self._clock, to_do).go(work)
+                yield from self.in_turn(to_do, work)
         except JobBusy as fault:
             yield self._runner.skip(replace(to_do.assignment, target=to_do.posts[0].target), fault)
+
+    def in_turn(self, to_do: Round, work: Work) -> Iterator[RunReport]:
+        """As `run`, for whoever has the turn."""
+        yield from _Circuit(self._runner, self._clock, to_do).go(work)
 
 
 class _Circuit:

@@ -21,7 +21,7 @@ from drorch.model.run import Run, RunKind
 from drorch.orchestrator.runner import RunReport
 from drorch.units import format_duration, format_size
 
-_CODES = (*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 61)
+_CODES = (*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 61, 63)
 
 
 @click.command("run", cls=VerbCommand, exit_with=_CODES)
