@@ -195,3 +195,9 @@ class HookFailed(DrorchError):
     """A hook of a job failed, and the job's configuration says that its run fails with it."""
 
     exit_code = 63
+
+
+class DaemonUnavailable(DrorchError):
+    """No daemon listens, or the one that does gives no answer."""
+
+    exit_code = 65

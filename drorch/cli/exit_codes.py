@@ -29,6 +29,7 @@ MEANINGS = {
     62: "a password is missing, or its file can be read by everyone",
     63: "a hook of a job failed",
     64: "the command line does not make sense",
+    65: "no daemon listens, or it gives no answer",
     70: "something is overdue",
     71: "a chain of evidence or audit records is broken",
     130: "interrupted",

@@ -68,7 +68,15 @@ def find_config_file(named: Path | None = None, search: Search | None = None) ->
     places = [search.system / FILE_NAME]
     if not search.user.is_root:
         places.insert(0, search.here / FILE_NAME)
-    return next((place for place in places if place.exists()), None)
+    return next((place for place in places if _is_there(place)), None)
+
+
+def _is_there(place: Path) -> bool:
+    """Also where only root may look: that it cannot be read is said when it is read."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return True
 
 
 def _lies_in(file: Path, folder: Path) -> bool:

@@ -33,6 +33,7 @@ PROMISED = {
     "SecretMissing": 62,
     "HookFailed": 63,
     "UsageError": 64,
+    "DaemonUnavailable": 65,
 }
 OUTCOMES = {
     "OK": 0,

@@ -19,6 +19,8 @@ MOST_BEFORE_NEWS = 64 * 1024
 """Bytes that wait, beyond which news of no lasting worth is left out."""
 PATIENCE_SECONDS = 30.0
 """How long a caller may say nothing, and how long it may take nothing."""
+BEAT_SECONDS = 10.0
+"""Who follows something hears at least so often that the daemon lives, as often as the clock is looked at."""
 _PEER = struct.Struct("3i")
 
 
@@ -120,8 +122,12 @@ class Caller:
 
     def look_at_clock(self, now: float) -> None:
         """Give it up where it was quiet for too long; `now` in seconds of a clock that never goes back."""
-        if self._quiet_since is None or (self.follows and not self._untaken):
+        if self._quiet_since is None:
             self._quiet_since = now
+        if self.follows and not self._untaken:
+            if now - self._quiet_since >= BEAT_SECONDS:
+                self.say({"alive": True})
+                self._quiet_since = now
         elif now - self._quiet_since > PATIENCE_SECONDS:
             self.gone = True
 
