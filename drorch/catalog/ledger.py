@@ -4,21 +4,23 @@ Whatever is recorded twice is there once. A run's own row is written last: a run
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Table, and_, delete, func, insert, select, update
 
 from drorch.catalog import rows, tables
 from drorch.catalog.engine import batches, writing
+from drorch.catalog.queries import read_runs
 from drorch.catalog.record import Record, Stored
 from drorch.catalog.rows import Row, put
-from drorch.errors import CatalogError
+from drorch.errors import CatalogError, Problem
 from drorch.ids import SnapshotId
 from drorch.model.finding import Comment, Finding, FindingState
 from drorch.model.hold import Hold, Lineage
 from drorch.model.proof import Proof, ProofLevel
 from drorch.model.reconciliation import Alarm, SeenSnapshot
-from drorch.model.run import Run
+from drorch.model.run import Run, RunOutcome
 
 
 class Ledger:
@@ -51,6 +53,21 @@ class Ledger:
                 begun = {**rows.of_run(run), "outcome": "running", "ended": None}
                 connection.execute(insert(tables.RUN), [begun])
         self._put_all(tables.PROBLEM, ("run", "ordinal"), rows.of_problems(run))
+
+    def cut_off(self, launch: str, at: datetime, reason: str) -> list[Run]:
+        """Note that the runs of a launch that are noted as under way have failed; answers them as they are now.
+
+        For a launch whose process is gone. What such a run said itself and waits in the spool counts more.
+        """
+        table = tables.RUN
+        under_way = and_(table.c.launch == launch, table.c.outcome == RunOutcome.RUNNING.value)
+        with writing(self._engine) as connection:
+            found = read_runs(connection, select(table).where(under_way).order_by(table.c.started, table.c.id))
+            ended = [_cut_off(run, at, reason) for run in found]
+            for run in ended:
+                put(connection, tables.PROBLEM, ("run", "ordinal"), rows.of_problems(run)[-1:])
+                put(connection, table, ("id",), [rows.of_run(run)])
+        return ended
 
     def know(self, stored: Iterable[Stored]) -> None:
         """Remember snapshots: from now on it is an alarm when one of them vanishes or changes."""
@@ -176,6 +193,11 @@ class Ledger:
         for batch in batches(given):
             with writing(self._engine) as connection:
                 put(connection, table, keys, batch)
+
+
+def _cut_off(run: Run, at: datetime, reason: str) -> Run:
+    subject = f"{run.job}@{run.target}" if run.job else run.target
+    return replace(run, ended=at, outcome=RunOutcome.FAILED, problems=(*run.problems, Problem(subject, reason)))
 
 
 def _open_finding(connection: Connection, finding: Finding) -> str:

@@ -65,12 +65,12 @@ class Queries:
         if asked.launch is not None:
             query = query.where(RUN.c.launch == asked.launch)
         with reading(self._engine) as connection:
-            return _runs(connection, query)
+            return read_runs(connection, query)
 
     def run(self, prefix: str) -> Run:
         """The run whose id begins so. Raises `CatalogError` where there is none, or more than one."""
         with reading(self._engine) as connection:
-            found = _runs(connection, select(RUN).where(RUN.c.id.startswith(prefix, autoescape=True)).limit(2))
+            found = read_runs(connection, select(RUN).where(RUN.c.id.startswith(prefix, autoescape=True)).limit(2))
         return _only(found, "run", prefix)
 
     def last_runs(self, kind: RunKind = RunKind.BACKUP) -> Mapping[str, Run]:
@@ -79,7 +79,7 @@ class Queries:
         last = newest.group_by(RUN.c.job).subquery()
         query = select(RUN).join(last, (RUN.c.job == last.c.job) & (RUN.c.started == last.c.started))
         with reading(self._engine) as connection:
-            return {run.job: run for run in _runs(connection, query.where(RUN.c.kind == kind.value))}
+            return {run.job: run for run in read_runs(connection, query.where(RUN.c.kind == kind.value))}
 
     def known(self, target: str) -> list[SeenSnapshot]:
         """The snapshots a target is known to hold, oldest first."""
@@ -145,7 +145,8 @@ class Queries:
         return _only(found, "finding", prefix)
 
 
-def _runs(connection: Connection, query: Select[*tuple[object, ...]]) -> list[Run]:
+def read_runs(connection: Connection, query: Select[*tuple[object, ...]]) -> list[Run]:
+    """The runs that a query of their table finds, with their problems, in its order."""
     found = list(connection.execute(query).mappings())
     problems: dict[str, list[Problem]] = defaultdict(list)
     for batch in batches(_ids(found)):

@@ -7,7 +7,7 @@ import pytest
 from drorch.catalog.open import Catalog
 from drorch.catalog.queries import RunQuery
 from drorch.catalog.record import Record, Stored
-from drorch.errors import CatalogError
+from drorch.errors import CatalogError, Problem
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold, Lineage
 from drorch.model.proof import ProofLevel, Scope
@@ -52,6 +52,43 @@ def test_runs_are_found_by_job_kind_outcome_and_time(either: Catalog) -> None:
     assert either.queries.runs(RunQuery(outcomes=[RunOutcome.FAILED])) == [etc]
     assert either.queries.runs(RunQuery(since=hours(3))) == [etc, run(3)]
     assert either.queries.last_runs() == {"homes": run(3)}
+
+
+def test_runs_are_found_by_their_launch(either: Catalog) -> None:
+    launched = replace(run(2), launch="a" * 32)
+    for one in (run(1), launched):
+        either.ledger.record(Record(one))
+    assert either.queries.runs(RunQuery(launch="a" * 32)) == [launched]
+    assert either.queries.runs(RunQuery(launch="")) == [run(1)]
+
+
+def test_what_a_launch_left_under_way_has_failed(either: Catalog) -> None:
+    ended = replace(run(1), launch="a" * 32)
+    either.ledger.record(Record(ended))
+    left = [replace(begun(number), launch="a" * 32) for number in (2, 3)]
+    left[1] = replace(left[1], job="", kind=RunKind.CHECK)
+    others = [begun(4), replace(begun(5), launch="b" * 32)]
+    for one in (*left, *others):
+        either.ledger.begin(one)
+    either.ledger.record(Record(replace(left[0], problems=run(2, problems=2).problems)))
+    said = Problem("homes@onsite", "the daemon ended while it ran"), Problem("onsite", "the daemon ended while it ran")
+    told = (*run(2, problems=2).problems, said[0]), (said[1],)
+    expected = [
+        replace(one, outcome=RunOutcome.FAILED, ended=hours(7), problems=problems)
+        for one, problems in zip(left, told, strict=True)
+    ]
+    assert either.ledger.cut_off("a" * 32, hours(7), "the daemon ended while it ran") == expected
+    assert either.queries.runs(RunQuery(launch="a" * 32)) == [*reversed(expected), ended]
+    assert either.ledger.cut_off("a" * 32, hours(8), "again") == []
+    assert either.queries.runs(RunQuery(outcomes=[RunOutcome.RUNNING])) == list(reversed(others))
+
+
+def test_what_a_run_said_itself_counts_more_than_that_it_was_cut_off(either: Catalog) -> None:
+    either.ledger.begin(replace(begun(1), launch="a" * 32))
+    either.ledger.cut_off("a" * 32, hours(7), "the daemon ended while it ran")
+    said = replace(record(1), run=replace(run(1), launch="a" * 32))
+    either.ledger.record(said)
+    assert either.queries.runs() == [said.run]
 
 
 def test_an_id_that_names_no_run_or_several_is_refused(either: Catalog) -> None:
