@@ -168,6 +168,7 @@ def _counts(taken: Taken) -> Mapping[str, int]:
         "findings": taken.findings,
         "holds": taken.holds,
         "deeds": taken.deeds,
+        "pauses": taken.pauses,
     }
 
 

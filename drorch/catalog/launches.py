@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, 
 
 from drorch.catalog import rows
 from drorch.catalog.engine import batches, reading, writing
-from drorch.catalog.rows import put
+from drorch.catalog.rows import Row, put
 from drorch.catalog.tables import LAUNCH, PAUSE
 from drorch.errors import CatalogError
 from drorch.model.launch import Launch, LaunchState, Pause, WorkKind
@@ -32,21 +32,20 @@ class Launches:
         A launch without a due time is always new, unless it is there itself.
         """
         row = rows.of_launch(launch)
-        same = LAUNCH.c.id == launch.id
-        if launch.due is not None:
-            same = or_(same, and_(*(LAUNCH.c[key] == row[key] for key in ("kind", "line", "due", "attempt"))))
         with writing(self._engine) as connection:
-            if connection.scalar(select(LAUNCH.c.id).where(same).limit(1)) is not None:
+            there = connection.scalar(select(LAUNCH.c.id).where(LAUNCH.c.id == launch.id))
+            if there is not None or _is_claimed(connection, row):
                 return False
             connection.execute(insert(LAUNCH), [row])
         return True
 
     def update(self, launch: Launch) -> None:
-        """Note where a launch stands now. Raises `CatalogError` also where there is no such launch."""
-        row = rows.of_launch(launch)
+        """Note where a launch stands now. One that could not be claimed, because the catalog failed, is there then.
+
+        Where another launch has its due time and attempt meanwhile, it is kept without a due time.
+        """
         with writing(self._engine) as connection:
-            if connection.execute(update(LAUNCH).where(LAUNCH.c.id == launch.id).values(**row)).rowcount == 0:
-                raise CatalogError(f"there is no launch {launch.id[:8]}")
+            put_launch(connection, rows.of_launch(launch))
 
     def unfinished(self) -> list[Launch]:
         """What is queued or running, in the order in which it was asked for."""
@@ -81,9 +80,9 @@ class Launches:
         query = select(LAUNCH).where(_of_line(kind, line), LAUNCH.c.due == due)
         return self._read(query.order_by(LAUNCH.c.attempt))
 
-    def count_ended(self, kind: WorkKind, line: str, state: LaunchState = LaunchState.OK) -> int:
-        """How many launches of a line ended so. Of checks that ended well none is ever forgotten."""
-        query = select(func.count()).where(_of_line(kind, line), LAUNCH.c.state == state.value)
+    def count_ok(self, kind: WorkKind, line: str) -> int:
+        """How many launches of a line ended well. Of checks that did none is ever forgotten."""
+        query = select(func.count()).where(_of_line(kind, line), LAUNCH.c.state == LaunchState.OK.value)
         with reading(self._engine) as connection:
             return connection.scalar(query) or 0
 
@@ -131,13 +130,25 @@ class Launches:
         return ended
 
     def pauses(self, now: datetime) -> list[Pause]:
-        """The pauses in force, the one of everything first, then by job."""
+        """The pauses in force, the one of everything first, then by job; of two catalogs merged, those of both."""
         with reading(self._engine) as connection:
             return _pauses(connection, now)
 
     def _read(self, query: Select[*tuple[object, ...]]) -> list[Launch]:
         with reading(self._engine) as connection:
             return [rows.to_launch(row) for row in connection.execute(query).mappings()]
+
+
+def put_launch(connection: Connection, row: Row) -> None:
+    """Insert a launch or overwrite it, without its due time where another one has that and the attempt."""
+    put(connection, LAUNCH, ("id",), [{**row, "due": None} if _is_claimed(connection, row) else row])
+
+
+def _is_claimed(connection: Connection, row: Row) -> bool:
+    if row["due"] is None:
+        return False
+    same = and_(*(LAUNCH.c[key] == row[key] for key in ("kind", "line", "due", "attempt")))
+    return connection.scalar(select(LAUNCH.c.id).where(same, LAUNCH.c.id != row["id"])) is not None
 
 
 def _of_line(kind: WorkKind, line: str) -> ColumnElement[bool]:

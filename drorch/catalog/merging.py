@@ -13,13 +13,16 @@ from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, 
 from drorch.catalog import tables
 from drorch.catalog.audit import AuditLog
 from drorch.catalog.engine import batches, reading, writing
+from drorch.catalog.launches import put_launch
 from drorch.catalog.rows import Row, put
 from drorch.model.audit import AuditHead, BrokenLink
 from drorch.model.finding import FindingKind, FindingState
+from drorch.model.launch import LaunchState
 from drorch.model.proof import ProofLevel
 from drorch.model.run import RunKind, RunOutcome
 
-_WITH_PROBLEMS = 20
+_FEW = 20
+_UNFINISHED = frozenset(state.value for state in LaunchState if not state.is_over)
 _ALARMS = (FindingKind.SNAPSHOT_VANISHED.value, FindingKind.SNAPSHOT_CHANGED.value)
 
 
@@ -33,6 +36,8 @@ class Taken:
     holds: int
     deeds: int
     broken: BrokenLink | None = None
+    launches: int = 0
+    pauses: int = 0
 
 
 def take_over(mine: Engine, other: Engine, anchors: Sequence[AuditHead] = ()) -> Taken:
@@ -48,10 +53,12 @@ def take_over(mine: Engine, other: Engine, anchors: Sequence[AuditHead] = ()) ->
         runs = merger.runs()
         findings = merger.findings()
         holds = merger.holds()
+        launches = merger.launches()
+        pauses = merger.pauses()
         snapshots = merger.snapshots(alarmed)
         merger.proofs(overtaken)
     deeds = AuditLog(mine).take_over(AuditLog(other)) if broken is None else 0
-    return Taken(runs, snapshots, findings, holds, deeds, broken)
+    return Taken(runs, snapshots, findings, holds, deeds, broken, launches, pauses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ class _Merger:
     def runs(self) -> int:
         """Runs with their problems; one that ended there is not under way here."""
         run, problem, count = tables.RUN, tables.PROBLEM, 0
-        for batch in self._batches(run, _WITH_PROBLEMS):
+        for batch in self._batches(run, _FEW):
             found = self._there.execute(select(problem).where(problem.c.run.in_([row["id"] for row in batch])))
             problems = [dict(row) for row in found.mappings()]
             with writing(self._mine) as connection:
@@ -156,10 +163,36 @@ class _Merger:
             count += len(fresh)
         return count
 
+    def launches(self) -> int:
+        """Launches that are over: one that is queued or under way there is not to be begun or ended here."""
+        table, count = tables.LAUNCH, 0
+        for batch in self._batches(table, _FEW):
+            with writing(self._mine) as connection:
+                here = self._there_already(connection, table, ("id",), batch)
+                fresh = [row for row in batch if (row["id"],) not in here and row["state"] not in _UNFINISHED]
+                for row in fresh:
+                    put_launch(connection, row)
+            count += len(fresh)
+        return count
+
+    def pauses(self) -> int:
+        """Pauses; one that was ended on either side is ended."""
+        table, key, count = tables.PAUSE, ("job", "since"), 0
+        for batch in self._batches(table):
+            with writing(self._mine) as connection:
+                here = self._there_already(connection, table, key, batch)
+                fresh = [row for row in batch if _key(row, key) not in here]
+                ended = [
+                    row for row in batch if row["ended"] is not None and here.get(_key(row, key), row)["ended"] is None
+                ]
+                put(connection, table, key, [*fresh, *ended])
+            count += len(fresh)
+        return count
+
     def findings(self) -> int:
         """Findings with their comments; of two open ones about the same, the one that is here stays open."""
         count = 0
-        for batch in self._batches(tables.FINDING, _WITH_PROBLEMS):
+        for batch in self._batches(tables.FINDING, _FEW):
             comment = tables.COMMENT
             found = self._there.execute(select(comment).where(comment.c.finding.in_([row["id"] for row in batch])))
             comments = [dict(row) for row in found.mappings()]

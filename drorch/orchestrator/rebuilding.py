@@ -201,9 +201,10 @@ def _aside(place: CatalogPlace, at: datetime) -> Path:
 
 
 def _settle_open_runs(file: CatalogFile, saved: SavedState, at: datetime, place: CatalogPlace) -> int:
-    """Say of runs that had not ended when a catalog was saved that their end is not known; answers how many.
+    """Say of runs and launches that had not ended when a catalog was saved that their end is not known.
 
-    The one that saved it did end, and well: its snapshot is there. What waits in the spool tells of its run itself.
+    The run that saved it did end, and well: its snapshot is there. What waits in the spool tells of its run itself.
+    Answers of how many runs it is not known.
     """
     taken = saved.named.snapshot.moment
     waiting = {path.stem.rpartition("-")[2] for path in place.spool.waiting()}
@@ -220,6 +221,7 @@ def _settle_open_runs(file: CatalogFile, saved: SavedState, at: datetime, place:
             ended = replace(run, ended=at, outcome=RunOutcome.FAILED, problems=(*run.problems, problem))
             unknown += 1
         file.ledger.record(Record(ended))
+    file.launches.settle_lost(at)
     return unknown
 
 

@@ -15,7 +15,7 @@ from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.catalog.paths.rebuilding import rebuild
 from drorch.catalog.paths.values import PathEntry, SnapshotListing
 from drorch.model.hold import Lineage
-from tests.catalog.making import begun, deed, file, record, recorded
+from tests.catalog.making import DUE_TIMES, begun, deed, file, launch, record, recorded
 
 WRITERS_SPACING = 100_000
 
@@ -63,6 +63,17 @@ def record_and_die(place: CatalogPlace) -> None:
         catalog.recorder.record_listing(recorded(7), entries())
 
 
+def claim(place: CatalogPlace, number: int) -> None:
+    """Claim the same due times as others do, in another order, once told to; those that were had are said."""
+    with open_catalog(place, upgrade) as catalog:
+        _say(0)
+        sys.stdin.readline()
+        numbers = range(1, DUE_TIMES + 1)
+        for due in numbers if number % 2 else reversed(numbers):
+            if catalog.launches.claim(launch(WRITERS_SPACING * number + due, due=due)):
+                _say(due)
+
+
 def rebuild_and_die(place: CatalogPlace) -> None:
     """Die in the middle of a rebuild."""
 
@@ -88,6 +99,8 @@ if __name__ == "__main__":
             write_until_killed(where)
         case "record-and-die":
             record_and_die(where)
+        case "claim":
+            claim(where, int(rest[0]))
         case "rebuild-and-die":
             rebuild_and_die(where)
         case _:

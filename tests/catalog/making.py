@@ -8,11 +8,14 @@ from drorch.errors import Problem
 from drorch.ids import SnapshotId, TreeId
 from drorch.model.audit import Deed
 from drorch.model.hold import Lineage
+from drorch.model.launch import Launch, LaunchState, Work, WorkKind
+from drorch.model.names import TargetName
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import SeenSnapshot
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
 
 START = datetime(2026, 3, 1, 2, 30, 0, 123456, tzinfo=UTC)
+DUE_TIMES = 40
 HOMES = Lineage("web1", "homes")
 
 
@@ -71,6 +74,31 @@ def proof(number: int, level: ProofLevel, *, at: float = 0, target: str = "onsit
 
 def deed(number: int) -> Deed:
     return Deed(hours(number), "jörg", 1000, "pts/1", "restore", {"path": f"/etc/\udcff{number}", "to": "/tmp/x"})
+
+
+def launch(number: int, *, due: float | None = None, kind: WorkKind = WorkKind.JOB, line: str = "homes") -> Launch:
+    """A launch that was asked for at its number's hour and is queued."""
+    return Launch(
+        id=uuid.UUID(int=number).hex,
+        work=Work(kind, line, line, (TargetName("onsite"), TargetName("vault"))),
+        trigger=Trigger.HAND if due is None else Trigger.SCHEDULE,
+        asked=hours(number),
+        begins=hours(number + 0.25),
+        due=None if due is None else hours(due),
+    )
+
+
+def over(
+    number: int,
+    *,
+    due: float | None = None,
+    kind: WorkKind = WorkKind.JOB,
+    line: str = "homes",
+    state: LaunchState = LaunchState.OK,
+) -> Launch:
+    """The same launch, ended half an hour after it was asked for."""
+    begun = launch(number, due=due, kind=kind, line=line)
+    return replace(begun, state=state, started=hours(number + 0.25), ended=hours(number + 0.5), exit_code=0)
 
 
 def file(path: str, version: int = 0) -> PathEntry:

@@ -10,12 +10,13 @@ from drorch.catalog.copying import copy_catalog
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.errors import CatalogError
-from tests.catalog.making import deed, record
+from drorch.model.launch import Pause
+from tests.catalog.making import deed, hours, launch, over, record
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogPlace:
-    """A place with two runs, one of them with problems, and three deeds."""
+    """A place with two runs, one of them with problems, three deeds, two launches and a pause."""
     url = request.getfixturevalue("database") if request.param == "postgresql" else None
     place = CatalogPlace(tmp_path / "state", url)
     with open_catalog(place, upgrade) as catalog:
@@ -23,6 +24,9 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogPlace:
             catalog.ledger.record(record(number, problems=number - 1))
         for number in (1, 2, 3):
             catalog.audit.append(deed(number))
+        catalog.launches.update(over(1, due=1))
+        catalog.launches.claim(launch(2))
+        catalog.launches.pause(Pause("homes", hours(1), "anna", hours(9)))
     return place
 
 
@@ -35,6 +39,8 @@ def test_a_copy_is_a_catalog_in_one_file(filled: CatalogPlace, tmp_path: Path) -
         assert copied.queries.runs() == original.queries.runs() == [record(2, problems=1).run, record(1).run]
         assert copied.queries.known("onsite") == original.queries.known("onsite")
         assert copied.queries.proofs() == original.queries.proofs()
+        assert copied.launches.recent() == original.launches.recent() == [launch(2), over(1, due=1)]
+        assert copied.launches.pauses(hours(2)) == original.launches.pauses(hours(2)) != []
         assert copied.audit.verify([head, original.audit.head()]) is None
         assert head == copied.audit.head() == original.audit.head()
     with closing(sqlite3.connect(elsewhere.catalog_file)) as raw, pytest.raises(sqlite3.IntegrityError):

@@ -16,9 +16,10 @@ from drorch.errors import Problem
 from drorch.ids import SnapshotId
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold
+from drorch.model.launch import LaunchState, Pause
 from drorch.model.proof import ProofLevel
 from drorch.model.run import Run, RunKind, RunOutcome
-from tests.catalog.making import HOMES, begun, deed, hours, proof, record, run, snapshot_id
+from tests.catalog.making import HOMES, begun, deed, hours, launch, over, proof, record, run, snapshot_id
 
 
 @pytest.fixture
@@ -123,6 +124,41 @@ def test_a_snapshot_whose_vanishing_was_an_alarm_here_is_not_known_again(catalog
     other.ledger.record(record(4))
     assert catalog.take_over(other).snapshots == 0
     assert catalog.queries.known("onsite") == []
+
+
+def test_launches_that_are_over_there_are_known_here(either: Catalog, other: CatalogFile) -> None:
+    mine, both = over(1, due=1), over(2, due=2)
+    for one in (mine, both, launch(3, due=3)):
+        either.launches.update(one)
+    theirs, same_due, ended_there = over(4, due=4), over(5, due=1), over(3, due=3)
+    running = replace(launch(7, due=7), state=LaunchState.RUNNING, started=hours(7))
+    for one in (both, theirs, same_due, ended_there, launch(6, due=6), running):
+        other.launches.update(one)
+    assert either.take_over(other).launches == 2
+    expected = [replace(same_due, due=None), theirs, launch(3, due=3), both, mine]
+    assert either.launches.recent() == expected
+    assert either.take_over(other).launches == 0
+    assert either.launches.recent() == expected
+    assert either.launches.claim(launch(8, due=6)), "what was only queued there was launched by nobody"
+
+
+def test_pauses_that_are_over_on_one_side_are_over(either: Catalog, other: CatalogFile) -> None:
+    resumed_here, resumed_there = Pause("a", hours(1), "anna"), Pause("b", hours(1), "anna")
+    of_both = Pause("c", hours(1), "anna"), Pause("c", hours(2), "ben")
+    of_other = Pause("", hours(1), "ben", hours(9))
+    for launches in (either.launches, other.launches):
+        for one in (resumed_here, resumed_there):
+            launches.pause(one)
+    either.launches.resume("a", hours(2))
+    other.launches.resume("b", hours(2))
+    either.launches.pause(of_both[0])
+    for one in (of_both[1], of_other):
+        other.launches.pause(one)
+    for new in (2, 0):
+        assert either.take_over(other).pauses == new
+        assert either.launches.pauses(hours(3)) == [of_other, *of_both]
+    assert either.launches.resume("c", hours(3)) == list(of_both)
+    assert either.launches.pauses(hours(3)) == [of_other]
 
 
 def test_an_audit_log_that_goes_on_where_this_one_ends_is_continued(either: Catalog, other: CatalogFile) -> None:

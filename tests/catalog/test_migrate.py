@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +13,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Engine, MetaData, insert
 
 from drorch.catalog import tables
-from drorch.catalog.engine import reading, server_engine, sqlite_engine
+from drorch.catalog.engine import reading, server_engine, sqlite_engine, writing
 from drorch.catalog.migrate import scripts_folder, upgrade
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.catalog.paths import tables as path_tables
+from drorch.catalog.rows import of_run
 from drorch.catalog.schema import CATALOG, PATHS, Schema, Standing, bring_up_to_date, revision_of, standing
 from drorch.errors import CatalogError
-from tests.catalog.making import record
+from tests.catalog.making import hours, launch, record, run
 
 _THIRD = '''"""A third revision."""
 
@@ -101,6 +103,37 @@ def test_an_upgrade_keeps_everything_and_a_copy(filled: CatalogPlace, tmp_path: 
     with reading(copy) as connection:
         assert connection.exec_driver_sql("SELECT id FROM run").all() == [(record(1).run.id,)]
     copy.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_catalog_from_before_there_were_launches_is_taken_along(
+    kind: str, place: CatalogPlace, request: pytest.FixtureRequest
+) -> None:
+    place = replace(place, url=request.getfixturevalue("database") if kind == "postgresql" else None)
+    place.state_dir.mkdir()
+    engine = sqlite_engine(place.catalog_file) if place.url is None else server_engine(place.url)
+    upgrade(engine, Schema("catalog", "0001"))
+    row = {name: value for name, value in of_run(run(1)).items() if name != "launch"}
+    with writing(engine) as connection:
+        connection.execute(insert(tables.RUN), [row])
+    engine.dispose()
+    with open_catalog(place, upgrade) as catalog:
+        assert catalog.queries.runs() == [run(1)]
+        assert catalog.queries.runs()[0].launch == ""
+        assert catalog.launches.recent() == []
+        assert catalog.launches.claim(launch(1, due=1))
+        assert catalog.launches.pauses(hours(1)) == []
+    copies = {path.name: path for path in place.state_dir.glob("*.copy")}
+    if kind == "postgresql":
+        assert copies == {}
+        return
+    assert set(copies) == {"catalog.sqlite.0001.copy"}
+    kept = sqlite_engine(copies["catalog.sqlite.0001.copy"])
+    assert revision_of(kept) == "0001"
+    assert "launch" not in _columns(kept)
+    with reading(kept) as connection:
+        assert connection.exec_driver_sql("SELECT id FROM run").all() == [(run(1).id,)]
+    kept.dispose()
 
 
 def test_a_failing_upgrade_changes_nothing(filled: CatalogPlace, tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """A record that the catalog cannot take waits in a file, and is in the catalog once after the next opening."""
 
+import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
-from drorch.catalog.record import from_json, to_json
+from drorch.catalog.record import Record, from_json, to_json
 from drorch.catalog.spool import Spool, record_or_spool
 from drorch.errors import CatalogError
-from tests.catalog.making import record
+from tests.catalog.making import record, run
 from tests.storage.privileges import need, run_quietly
 
 
@@ -19,6 +21,14 @@ def test_a_record_survives_being_json() -> None:
     written = record(1, problems=3)
     assert from_json(to_json(written)) == written
     assert to_json(written).isascii()
+
+
+def test_a_record_tells_the_launch_and_one_from_before_there_were_any_is_read() -> None:
+    launched = Record(replace(run(1), launch="a" * 32))
+    assert from_json(to_json(launched)) == launched
+    document = json.loads(to_json(launched))
+    del document["run"]["launch"]
+    assert from_json(json.dumps(document)) == Record(run(1))
 
 
 def test_a_record_goes_to_the_catalog_where_it_can(catalog: Catalog, place: CatalogPlace) -> None:

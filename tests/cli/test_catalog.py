@@ -4,10 +4,17 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from drorch.catalog.migrate import upgrade
+from drorch.catalog.open import CatalogPlace, open_catalog
+from drorch.model.launch import Launch, LaunchState, Pause, Work, WorkKind
+from drorch.model.names import TargetName
+from drorch.model.run import Trigger
 from tests.cli.commandline import command_line, environment
 from tests.cli.installation import Installation
 
@@ -55,6 +62,26 @@ def test_a_lost_catalog_is_read_back(installation: Installation, how: str) -> No
         assert Path(done["aside"]).read_bytes() == kept
     installation.run("run", "homes")
     assert len(installation.runs()) == len(before) + 2
+
+
+def test_no_launch_is_under_way_in_a_catalog_that_was_read_back(installation: Installation) -> None:
+    now = datetime.now(UTC)
+    work = Work(WorkKind.JOB, "homes", "homes", (TargetName("one"),))
+    queued = Launch("a" * 32, work, Trigger.HAND, now, now)
+    running = replace(queued, id="b" * 32, state=LaunchState.RUNNING, started=now)
+    ended = replace(running, id="c" * 32, state=LaunchState.OK, ended=now)
+    paused = Pause("homes", now, "anna")
+    with open_catalog(CatalogPlace(installation.state), upgrade) as catalog:
+        for one in (queued, running, ended):
+            catalog.launches.update(one)
+        catalog.launches.pause(paused)
+    installation.run("run", "homes")
+    lose(installation, "deleted")
+    installation.run("catalog", "rebuild", "--yes")
+    with open_catalog(CatalogPlace(installation.state), upgrade) as catalog:
+        found = {one.id[0]: one.state for one in catalog.launches.recent()}
+        assert found == {"b": LaunchState.FAILED, "c": LaunchState.OK}
+        assert catalog.launches.pauses(now) == [paused]
 
 
 def test_a_configuration_that_a_rebuild_is_the_first_to_use_is_entered(installation: Installation) -> None:
