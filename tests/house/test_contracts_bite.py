@@ -29,6 +29,7 @@ LIBRARY_HOMES = {
     "matplotlib": "reporting",
     "smtplib": "reporting",
     "prometheus_client": "reporting",
+    "urllib3": "storage and reporting",
     "apscheduler": "orchestrator",
     "cronsim": "model",
     "zstandard": "repository",
