@@ -1,19 +1,24 @@
-"""What may be written for places elsewhere: endpoints, buckets, prefixes, logins, hours of the day, rates."""
+"""What may be written for places elsewhere: endpoints, monitors, buckets, prefixes, logins, hours of the day, rates."""
 
 import re
 from datetime import time
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from drorch.config.fields import reading, schema_of, wrong
+from drorch.config.fields import AbsolutePath, reading, schema_of, wrong
+from drorch.config.table import SecretTable
 from drorch.units import parse_size
 
 _BUCKET = "[A-Za-z0-9][A-Za-z0-9._-]{2,254}"
 _LOGIN = r"[^\s@:/-][^\s:/]*"
 _JUMP = re.compile(r"(?:[^\s@:/,-][^\s:/,]*@)?([^\s@:/,-][^\s@:/,]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?")
 _BETWEEN = re.compile(r"\s*([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)\s*")
+_SHORTENED = "/..."
+_LONGEST_NAME = 255
+LONGEST_SOCKET = 107
+"""As many bytes as the path of a socket may have; unix(7)."""
 _RATE = re.compile(r"(.+?)\s*/\s*s", re.DOTALL)
 
 
@@ -35,6 +40,39 @@ def _endpoint(text: str) -> str:
     if url.path.strip("/") or url.query or url.fragment:
         raise wrong("the URL of a service ends with its host; write bucket and prefix on lines of their own")
     return f"{url.scheme}://{url.netloc}"
+
+
+def shortened(url: str) -> str:
+    """The URL of a monitor as it may be shown: who sees it cannot use it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{_SHORTENED}"
+
+
+def _monitor(text: str) -> str:
+    url = _split(text)
+    if url is None or url.scheme not in ("http", "https") or not url.hostname or not re.fullmatch(r"[!-~]+", text):
+        raise wrong("this is not the URL of a monitor; write for instance https://hc-ping.com/UUID")
+    if url.username is not None or url.password is not None:
+        raise wrong('credentials stand in the URL; write it into a file, and here { file = "/path/to/it" }')
+    if text.endswith(_SHORTENED):
+        raise wrong("this URL was shortened to be shown; write all of it")
+    return text
+
+
+def _kind_of_ping(value: object) -> str:
+    return "url" if isinstance(value, str) else "reference"
+
+
+def _file_name(text: str) -> str:
+    if not text or text in (".", "..") or "/" in text or "\0" in text or len(text.encode()) > _LONGEST_NAME:
+        raise wrong(f'"{text}" is not the name of a file; write it without a folder, for instance orders.sql')
+    return text
+
+
+def _socket(text: str) -> str:
+    if len(text.encode()) > LONGEST_SOCKET:
+        raise wrong(f"the path of a socket has at most {LONGEST_SOCKET} bytes; write a shorter one")
+    return text
 
 
 def _bucket(text: str) -> str:
@@ -123,6 +161,13 @@ Region = Annotated[str, *_REGION]
 StorageClass = Annotated[str, *_CLASS]
 Currency = Annotated[str, *_CURRENCY]
 Endpoint = Annotated[str, AfterValidator(_endpoint), schema_of("URL", pattern="^https?://[^/]+/?$")]
+Monitor = Annotated[str, AfterValidator(_monitor), schema_of("URL", pattern="^https?://[^/]")]
+Ping = Annotated[
+    Annotated[Monitor, Tag("url")] | Annotated[SecretTable, Tag("reference")], Discriminator(_kind_of_ping)
+]
+"""The URL of a monitor, or where it is."""
+FileName = Annotated[str, AfterValidator(_file_name), schema_of("file name", pattern="^[^/]+$")]
+SocketPath = Annotated[AbsolutePath, AfterValidator(_socket)]
 Bucket = Annotated[str, AfterValidator(_bucket), schema_of("bucket", pattern=f"^{_BUCKET}$")]
 Prefix = Annotated[str, AfterValidator(_prefix), schema_of("prefix", pattern="^[^/]+(/[^/]+)*$")]
 Login = Annotated[str, AfterValidator(_login), schema_of("user", pattern=f"^{_LOGIN}$")]

@@ -6,23 +6,20 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from drorch.config import schema, settled, syntax, target_reading, validation
+from drorch.config import job_reading, schema, settled, syntax, target_reading, validation
 from drorch.config.configuration import CatalogSpec, Configuration, DaemonSpec
 from drorch.config.fields import Surroundings
 from drorch.config.location import User, read_trusted
-from drorch.config.places import LocalTargetSpec, TargetSpec
-from drorch.config.target_reading import secret, target
+from drorch.config.network import LONGEST_SOCKET
+from drorch.config.places import TargetSpec
+from drorch.config.target_reading import monitor, secret, target
 from drorch.config.zones import system_zone
 from drorch.errors import ConfigError
-from drorch.model.job import Destination, FilesSpec, Job
+from drorch.model.job import Job
 from drorch.model.names import JobName, TargetName, job_name, target_name
-from drorch.model.objective import Objective
-from drorch.model.retention import Retention
-from drorch.model.schedule import parse_schedule
-from drorch.model.timetable import Timetable
 
 _SYSTEM_STATE = Path("/var/lib/drorch")
 _SYSTEM_SOCKET = Path("/run/drorch/control.sock")
@@ -66,8 +63,9 @@ def _configuration(tables: schema.File, file: Path, reader: Reader) -> Configura
     said = settled.of(tables)
     targets = {target_name(name): target(name, table) for name, table in tables.targets.items()}
     zone = ZoneInfo(general.timezone) if general.timezone else system_zone(reader.environment)
-    jobs = {job_name(name): _job(name, table, zone) for name, table in tables.jobs.items()}
+    jobs = {job_name(name): job_reading.job(name, table, zone) for name, table in tables.jobs.items()}
     state_dir = Path(general.state_dir) if general.state_dir else default_state_dir(reader)
+    daemon = _daemon(tables, default_socket(state_dir, reader))
     return Configuration(
         file=file,
         state_dir=state_dir,
@@ -76,11 +74,13 @@ def _configuration(tables: schema.File, file: Path, reader: Reader) -> Configura
         catalog=None if tables.catalog is None else _catalog(tables.catalog),
         targets=targets,
         jobs=jobs,
-        maintenance={},
-        daemon=DaemonSpec(default_socket(state_dir, reader)),
+        maintenance={
+            target_name(name): job_reading.maintenance(name, table, zone) for name, table in tables.maintenance.items()
+        },
+        daemon=daemon,
         digest=hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest(),
         settled=said,
-        warnings=tuple(_warnings(targets, jobs)),
+        warnings=tuple(_warnings(tables, targets, jobs, daemon)),
     )
 
 
@@ -101,58 +101,22 @@ def _catalog(table: schema.CatalogTable) -> CatalogSpec:
     return CatalogSpec(table.url, None if table.password is None else secret(table.password))
 
 
-def _job(name: str, table: schema.JobTable, zone: ZoneInfo) -> Job:
-    own = None if table.schedule is None else Timetable(name, parse_schedule(table.schedule), zone)
-    destinations = []
-    for name_there in table.targets:
-        there = table.on.get(name_there, schema.OnTable())
-        timetable = own
-        if there.schedule is not None:
-            timetable = Timetable(f"{name}@{name_there}", parse_schedule(there.schedule), zone)
-        retention = _retention(there.retention or table.retention)
-        destinations.append(Destination(target_name(name_there), timetable, retention))
-    objectives = table.objectives or schema.ObjectivesTable()
-    return Job(
-        name=job_name(name),
-        source=_files(table.source),
-        destinations=tuple(destinations),
-        objective=Objective(objectives.rpo, objectives.rto),
-        tags=tuple(table.tags),
-        compression=table.compression,
-        enabled=table.enabled,
+def _daemon(tables: schema.File, socket: Path) -> DaemonSpec:
+    table = tables.daemon
+    return DaemonSpec(
+        socket=Path(table.socket) if table.socket else socket,
+        max_parallel_runs=tables.drorch.max_parallel_runs,
+        ping=monitor(table.ping),
+        ping_every=table.ping_every,
     )
 
 
-def _retention(table: schema.RetentionTable | None) -> Retention | None:
-    return None if table is None else Retention(**table.model_dump(exclude_none=True))
-
-
-def _files(table: schema.FilesTable) -> FilesSpec:
-    return FilesSpec(
-        paths=tuple(table.paths),
-        exclude=tuple(table.exclude),
-        iexclude=tuple(table.iexclude),
-        exclude_file=tuple(table.exclude_file),
-        exclude_if_present=tuple(table.exclude_if_present),
-        exclude_caches=table.exclude_caches,
-        exclude_larger_than=table.exclude_larger_than,
-        one_file_system=table.one_file_system,
-        min_files=table.min_files,
-        min_bytes=table.min_bytes,
-        expect_mount=tuple(table.expect_mount),
-        allow_empty=table.allow_empty,
-    )
-
-
-def _warnings(targets: Mapping[TargetName, TargetSpec], jobs: Mapping[JobName, Job]) -> Iterator[str]:
+def _warnings(
+    tables: schema.File, targets: Mapping[TargetName, TargetSpec], jobs: Mapping[JobName, Job], daemon: DaemonSpec
+) -> Iterator[str]:
     used = {one for job in jobs.values() for one in job.targets}
     yield from (f"no job uses target {name}" for name in targets if name not in used)
     yield from target_reading.warnings(targets)
-    folders = {name: spec.path for name, spec in targets.items() if isinstance(spec, LocalTargetSpec)}
-    for job in jobs.values():
-        yield from (
-            f"job {job.name} saves {path}, in which its own target {name} lies, unless it is excluded"
-            for name in job.targets
-            for path in (job.source.paths if isinstance(job.source, FilesSpec) else ())
-            if name in folders and PurePosixPath(os.path.normpath(folders[name])).is_relative_to(os.path.normpath(path))
-        )
+    yield from job_reading.warnings(tables.jobs, jobs, targets)
+    if len(bytes(daemon.socket)) > LONGEST_SOCKET:
+        yield f"{daemon.socket} is too long a path for the daemon's socket: write a shorter one as [daemon] socket"

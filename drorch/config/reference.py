@@ -33,6 +33,7 @@ merge.
 | size | `"500 KiB"`, `"10 MiB"`, `"2 GiB"`, or a number of bytes |
 | rate | a size each second: `"2 MiB/s"` |
 | hours | from when to when of each day: `"08:00-18:00"`, `"22:00-06:00"` |
+| window | `"22:00-06:00"`, `"sat,sun"`, `"mon-fri 08:00-18:00"`, `"2026-12-24/2026-12-27"`, or all three in one |
 | schedule | cron with five fields, `"@daily"` and its like, or `"every 4h"` |
 | secret | a reference: `{ file = "..." }`, `{ env = "..." }`, `{ command = ["..."] }` or `{ credential = "..." }` |
 
@@ -42,6 +43,7 @@ counts hours as they pass, from a midnight.
 """
 _TABLES = (
     ("[drorch]", "GeneralTable"),
+    ("[daemon]", "DaemonTable"),
     ("[catalog]", "CatalogTable"),
     ("[targets.NAME] of type local", "LocalTargetTable"),
     ("[targets.NAME] of type s3", "S3TargetTable"),
@@ -52,9 +54,13 @@ _TABLES = (
     ("encryption", "EncryptionTable"),
     ("[jobs.NAME]", "JobTable"),
     ("source of type files", "FilesTable"),
+    ("source of type command", "CommandTable"),
     ("[jobs.NAME.on.TARGET]", "OnTable"),
     ("retention", "RetentionTable"),
     ("objectives", "ObjectivesTable"),
+    ("[[jobs.NAME.hooks]], or each of hooks", "HookTable"),
+    ("[maintenance.TARGET]", "MaintenanceTable"),
+    ("check, in [maintenance.TARGET]", "CheckTable"),
     ("password, and every other secret", "SecretTable"),
 )
 _WORDS = {
@@ -62,6 +68,9 @@ _WORDS = {
     "RetentionTable": "retention",
     "ObjectivesTable": "objectives",
     "FilesTable": "source",
+    "CommandTable": "source",
+    "HookTable": "hook",
+    "CheckTable": "check",
     "OnTable": "by target",
     "LimitTable": "limit",
     "PriceTable": "price",
@@ -91,6 +100,7 @@ _NAMED = frozenset(
         "[user@]host[:port]",
         "path there",
         "hours",
+        "window",
         "rate",
         "number",
     }
@@ -127,6 +137,8 @@ def _default(value: object) -> str:
 def _kind(value: Mapping[str, Any]) -> str:
     if "$ref" in value:
         return _WORDS[value["$ref"].rpartition("/")[2]]
+    if "oneOf" in value:
+        return " or ".join(dict.fromkeys(map(_kind, value["oneOf"])))
     if "enum" in value:
         return ", ".join(f'`"{one}"`' for one in value["enum"])
     if "const" in value:

@@ -4,12 +4,37 @@ The one declaration: the reader, the JSON Schema and docs/CONFIGURATION.md all c
 day it is honoured.
 """
 
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from drorch.config.conduct import (
+    ALLOWED,
+    BLACKOUT,
+    DISK,
+    JITTER,
+    MAX_RUNTIME,
+    MEMORY_LIMIT,
+    NICE,
+    OVERLAP,
+    PRIORITY,
+    RETRIES,
+    RETRY_DELAY,
+    TIMEZONE,
+    Disk,
+    HookTable,
+    MaintenanceTable,
+    Memory,
+    Nice,
+    Overlap,
+    Parallel,
+    Priority,
+    Retries,
+    Windows,
+)
 from drorch.config.fields import (
     AbsolutePath,
     Count,
@@ -23,12 +48,15 @@ from drorch.config.fields import (
     Size,
     Tag,
     Unique,
+    Word,
     ZoneName,
     one_of,
     wrong,
 )
-from drorch.config.table import SecretTable, Table
+from drorch.config.network import FileName, Ping, SocketPath
+from drorch.config.table import Companions, SecretTable, Table
 from drorch.config.targets import TargetTable
+from drorch.units import duration_text
 
 
 class GeneralTable(Table):
@@ -45,6 +73,27 @@ class GeneralTable(Table):
         examples=["Europe/Berlin"],
     )
     host: HostName | None = Field(default=None, description="Host that snapshots name. Default: the host's own name.")
+    max_parallel_runs: Parallel = Field(default=2, description="How many runs the daemon has at a time, at most.")
+
+
+class DaemonTable(Table):
+    """How the daemon is reached, and whom it tells that it lives."""
+
+    companions: ClassVar[Companions] = (("ping_every", "ping"),)
+    model_config = ConfigDict(json_schema_extra={"dependentRequired": {"ping_every": ["ping"]}})
+
+    socket: SocketPath | None = Field(
+        default=None,
+        description="Socket by which commands reach the daemon. Default: /run/drorch/control.sock for root with the "
+        "default `state_dir`, control.sock in `state_dir` for others.",
+    )
+    ping: Ping | None = Field(
+        default=None,
+        description="URL of a monitor that is told that the daemon lives; or, since who knows it can speak for the "
+        "daemon, where it is.",
+        examples=["https://hc-ping.com/UUID"],
+    )
+    ping_every: Duration = Field(default=timedelta(minutes=5), description="How often the monitor is told.")
 
 
 class CatalogTable(Table):
@@ -74,6 +123,25 @@ class FilesTable(Table):
     min_bytes: Size = Field(default=0, description="Fewer bytes than this are no snapshot.")
     expect_mount: list[AbsolutePath] = Field(default=[], description="Refuse unless a file system is mounted here.")
     allow_empty: bool = Field(default=False, description="Accept a source that is empty, missing or not mounted.")
+    snapshot: Literal["btrfs", "lvm", "zfs"] | None = Field(
+        default=None,
+        description="Have the file system take a snapshot of the paths, read that, and remove it. Default: the files "
+        "are read where they lie.",
+    )
+
+
+class CommandTable(Table):
+    """What a command prints, saved as one file. A restore brings that file back."""
+
+    type: Literal["command"] = Field(description="What kind of source it is.")
+    dump: Annotated[list[Word], Field(min_length=1)] = Field(
+        description="The command: a list of words, started without a shell. Where it fails, there is no snapshot.",
+        examples=[["/usr/bin/slapcat"]],
+    )
+    filename: FileName | None = Field(
+        default=None, description="Name of the file in the snapshot, at its root. Default: the name of the job."
+    )
+    min_bytes: Size = Field(default=0, description="Fewer bytes than this are no snapshot; nor is nothing at all.")
 
 
 class RetentionTable(Table):
@@ -118,13 +186,25 @@ class OnTable(Table):
     retention: RetentionTable | None = Field(default=None, description="What is kept on this target.")
 
 
-SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable}
+SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable, "command": CommandTable}
 
-SourceTable = Annotated[FilesTable, BeforeValidator(one_of(SOURCE_KINDS, thing="source"))]
+SourceTable = Annotated[
+    Annotated[FilesTable | CommandTable, Field(discriminator="type")],
+    BeforeValidator(one_of(SOURCE_KINDS, thing="source")),
+]
+"""One of the kinds, by its `type`."""
 
 
 class JobTable(Table):
     """A source, the targets it is saved to, when, and what is kept."""
+
+    companions: ClassVar[Companions] = (("retry_delay", "retries"),)
+    model_config = ConfigDict(
+        json_schema_extra={
+            "dependentRequired": {"retry_delay": ["retries"]},
+            "not": {"required": ["schedule", "after"]},
+        }
+    )
 
     source: SourceTable = Field(description="What is read out.")
     targets: Annotated[list[str], Field(min_length=1), Unique] = Field(
@@ -135,18 +215,43 @@ class JobTable(Table):
         description='Cron, or "every 4h", or "@daily". Without it the job runs by hand only.',
         examples=["30 2 * * *", "every 4h"],
     )
+    after: str | None = Field(
+        default=None,
+        description="Name of another job: instead of on a schedule, it runs each time when that one has saved a "
+        "snapshot.",
+    )
     retention: RetentionTable | None = Field(default=None, description="What is kept. Without it: everything.")
     objectives: ObjectivesTable | None = Field(default=None, description="What was promised.")
     on: dict[str, OnTable] = Field(default={}, description="By name of a target: what is different there.")
+    timezone: ZoneName | None = TIMEZONE
+    jitter: Duration | None = JITTER
+    allowed: Windows = ALLOWED
+    blackout: Windows = BLACKOUT
+    retries: Retries = RETRIES
+    retry_delay: Duration | None = RETRY_DELAY
+    max_runtime: Duration | None = MAX_RUNTIME
+    priority: Priority = PRIORITY
+    overlap: Overlap = OVERLAP
+    nice: Nice = NICE
+    disk: Disk = DISK
+    memory_limit: Memory | None = MEMORY_LIMIT
+    hooks: list[HookTable] = Field(default=[], description="Commands that are run around each run.")
+    ping: Ping | None = Field(
+        default=None,
+        description="URL of a monitor that is told of the start and the end of each run; or, since who knows it can "
+        "speak for the job, where it is.",
+        examples=["https://hc-ping.com/UUID"],
+    )
     tags: Annotated[list[Tag], Unique] = Field(default=[], description="Tags of the snapshots, beside drorch's own.")
     compression: Literal["auto", "max", "off"] = Field(default="auto", description="How much data is compressed.")
-    enabled: bool = Field(default=True, description="Whether it runs on schedule.")
+    enabled: bool = Field(default=True, description="Whether it runs by itself; by hand it always does.")
 
 
 class File(Table):
     """A whole configuration."""
 
     drorch: GeneralTable = Field(default=GeneralTable(), description="What holds for all jobs.")
+    daemon: DaemonTable = Field(default=DaemonTable(), description="How the daemon is reached.")
     catalog: CatalogTable | None = Field(default=None, description="Where it is kept what happened.")
     targets: dict[Name, TargetTable] = Field(
         {},
@@ -157,6 +262,9 @@ class File(Table):
         default={},
         description="What is saved where and when, by name.",
         json_schema_extra={"additionalProperties": False},
+    )
+    maintenance: dict[str, MaintenanceTable] = Field(
+        default={}, description="By name of a target: what is done with it on a schedule."
     )
 
 
@@ -169,6 +277,9 @@ class _WithoutNull(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         described = super().default_schema(schema)
         return {key: value for key, value in described.items() if key != "default" or value is not None}
+
+    def encode_default(self, dft: Any) -> Any:
+        return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from drorch.config.configuration import Configuration
+from drorch.config.network import shortened
 from drorch.config.schema import File
 from drorch.config.table import Table
 from drorch.units import duration_text, rate_text, size_text
@@ -16,11 +17,12 @@ from drorch.units import duration_text, rate_text, size_text
 _UNITS: Mapping[str, Callable[[int], str]] = {
     "exclude_larger_than": size_text,
     "min_bytes": size_text,
+    "memory_limit": size_text,
     "upload": rate_text,
     "download": rate_text,
 }
 """Keys whose numbers are written with a unit."""
-_NAMED = ("targets", "jobs")
+_NAMED = ("targets", "jobs", "maintenance")
 _WIDTH = 100
 
 
@@ -30,18 +32,34 @@ def of(tables: File) -> dict[str, Any]:
 
 
 def shown(configuration: Configuration) -> dict[str, Any]:
-    """What is said and what follows for `[drorch]` where nothing is said."""
+    """What is said, and what follows for `[drorch]` and the daemon's socket where nothing is said.
+
+    URLs of monitors are shortened: who knows one whole can speak for the job.
+    """
     general = {
         "state_dir": str(configuration.state_dir),
         "timezone": configuration.zone.key,
         "host": configuration.host,
+        "max_parallel_runs": configuration.daemon.max_parallel_runs,
     }
-    return {"drorch": general, **{key: value for key, value in configuration.settled.items() if key != "drorch"}}
+    said = {key: _shown(value) for key, value in configuration.settled.items()}
+    daemon = {"socket": str(configuration.daemon.socket), **said.pop("daemon", {})}
+    return {**said, "drorch": general, "daemon": daemon}
 
 
 def as_toml(configuration: Configuration) -> str:
     """The configuration as TOML; reading it gives the same targets, jobs and settings."""
-    return "\n".join("\n".join(block) + "\n" for block in _blocks(shown(configuration)))
+    said = shown(configuration)
+    ordered = {key: said[key] for key in File.model_fields if key in said}
+    return "\n".join("\n".join(block) + "\n" for block in _blocks(ordered))
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: shortened(one) if key == "ping" and isinstance(one, str) else _shown(one) for key, one in value.items()
+    }
 
 
 def _plain(table: Table) -> dict[str, Any]:
@@ -80,6 +98,8 @@ def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
         if len(line) > _WIDTH and isinstance(value, dict):
             # TOML 1.0 has no line breaks in inline tables: dotted keys say the same.
             yield from (f"{key}.{inner} = {_inline(one)}" for inner, one in value.items())
+        elif len(line) > _WIDTH and isinstance(value, list):
+            yield from (f"{key} = [", *(f"    {_inline(one)}," for one in value), "]")
         else:
             yield line
 

@@ -37,6 +37,11 @@ def secret(table: SecretTable) -> SecretRef:
     return CredentialSecret(table.credential)
 
 
+def monitor(ping: str | SecretTable | None) -> str | SecretRef | None:
+    """The URL of a monitor, or where it is."""
+    return secret(ping) if isinstance(ping, SecretTable) else ping
+
+
 def target(name: str, table: LocalTargetTable | S3TargetTable | SftpTargetTable) -> TargetSpec:
     """A target of any kind."""
     if isinstance(table, S3TargetTable):
@@ -49,6 +54,7 @@ def target(name: str, table: LocalTargetTable | S3TargetTable | SftpTargetTable)
         path=Path(table.path),
         limits=_limits(table.limits),
         price=_price(table.price),
+        max_parallel_runs=table.max_parallel_runs,
     )
 
 
@@ -73,6 +79,7 @@ def _s3(name: TargetName, table: S3TargetTable) -> S3TargetSpec:
         connections=table.connections,
         limits=_limits(table.limits),
         price=_price(table.price),
+        max_parallel_runs=table.max_parallel_runs,
     )
 
 
@@ -92,6 +99,7 @@ def _sftp(name: TargetName, table: SftpTargetTable) -> SftpTargetSpec:
         connections=table.connections,
         limits=_limits(table.limits),
         price=_price(table.price),
+        max_parallel_runs=table.max_parallel_runs,
     )
 
 

@@ -1,10 +1,11 @@
 """The kinds of targets: which keys each has."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from drorch.config.conduct import Parallel
 from drorch.config.fields import AbsolutePath, Word, one_of, wrong
 from drorch.config.network import (
     Between,
@@ -24,6 +25,10 @@ from drorch.config.network import (
     StorageClass,
 )
 from drorch.config.table import Companions, SecretTable, Table
+
+PARALLEL_RUNS: Any = Field(
+    default=None, description="How many of the daemon's runs use it at a time, at most. Default: as many as run."
+)
 
 
 class LimitTable(Table):
@@ -98,6 +103,7 @@ class LocalTargetTable(Table):
     password: SecretTable = Field(description="Password of the repository.")
     limits: list[LimitTable] = Field(default=[], description="How much of the line is used, and when.")
     price: PriceTable | None = Field(default=None, description="What fetching costs.")
+    max_parallel_runs: Parallel | None = PARALLEL_RUNS
 
 
 class S3TargetTable(Table):
@@ -151,6 +157,7 @@ class S3TargetTable(Table):
     connections: Connections = Field(default=5, description="Transfers at once.")
     limits: list[LimitTable] = Field(default=[], description="How much of the line is used, and when.")
     price: PriceTable | None = Field(default=None, description="What fetching costs.")
+    max_parallel_runs: Parallel | None = PARALLEL_RUNS
 
 
 class SftpTargetTable(Table):
@@ -179,6 +186,7 @@ class SftpTargetTable(Table):
     connections: Connections = Field(default=4, description="Transfers at once.")
     limits: list[LimitTable] = Field(default=[], description="How much of the line is used, and when.")
     price: PriceTable | None = Field(default=None, description="What fetching costs.")
+    max_parallel_runs: Parallel | None = PARALLEL_RUNS
 
     @model_validator(mode="before")
     @classmethod

@@ -65,7 +65,9 @@ def test_beside_broken_lines_other_faults_are_told() -> None:
 
 def test_columns_count_characters() -> None:
     text = SOUND.replace('path = "/srv/backup"', 'path = "/srv/backup" # ä\n"ключ" = 1')
-    assert faults(text) == ['5:1: unknown key "ключ"; known keys: type, path, password, limits, price']
+    assert faults(text) == [
+        '5:1: unknown key "ключ"; known keys: type, path, password, limits, price, max_parallel_runs'
+    ]
     assert faults('drorch = { host = "ü ", "timezone" = 5 }')[0].startswith("1:19:")
 
 

@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from drorch.config import reference
-from drorch.config.schema import JobTable, RetentionTable, json_schema
+from drorch.config.conduct import CheckTable, HookTable, MaintenanceTable
+from drorch.config.schema import CommandTable, DaemonTable, GeneralTable, JobTable, RetentionTable, json_schema
 from tests.config.configs import SOUND, configuration, faults
 from tests.house.project import ROOT
 
@@ -45,6 +46,22 @@ def test_sound_configurations_fit_the_schema(text: str) -> None:
         ("[jobs.homes]", "[jobs.homes]\nenabled = 1"),
         ("[jobs.homes]", "[jobs.homes]\ncompression = 'zip'"),
         ("[jobs.homes]", "[drils.homes]"),
+        ("[jobs.homes]", "[jobs.homes]\nafter = 'homes'"),
+        ("[jobs.homes]", "[jobs.homes]\nretry_delay = '5m'"),
+        ("[jobs.homes]", "[jobs.homes]\nretries = '3'"),
+        ("[jobs.homes]", "[jobs.homes]\nnice = -1"),
+        ("[jobs.homes]", "[jobs.homes]\ndisk = 'fast'"),
+        ("[jobs.homes]", "[jobs.homes]\nallowed = 'sat-sun'"),
+        ("[jobs.homes]", "[jobs.homes]\nping = 'hc-ping.com'"),
+        ("[jobs.homes]", "[jobs.homes]\nping = { env = 'X', file = '/x' }"),
+        ("[jobs.homes]", "[jobs.homes]\nhooks = [{ when = 'after' }]"),
+        ("[jobs.homes]", "[jobs.homes]\nhooks = [{ when = 'after', command = [''] }]"),
+        ("[jobs.homes]", "[daemon]\nping_every = '5m'\n[jobs.homes]"),
+        ("[jobs.homes]", "[drorch]\nmax_parallel_runs = 65\n[jobs.homes]"),
+        ("[jobs.homes]", "[maintenance.shelf]\nenabled = true\n[jobs.homes]"),
+        ("[jobs.homes]", "[maintenance.shelf]\ncheck = { parts = 3 }\n[jobs.homes]"),
+        ('type = "files", paths = ["/home"], exclude_larger_than = "10 MiB"', 'type = "command", paths = ["/home"]'),
+        ('type = "files", paths = ["/home"], exclude_larger_than = "10 MiB"', 'type = "command", dump = []'),
     ],
 )
 def test_what_the_reader_refuses_does_not_fit_the_schema(old: str, new: str) -> None:
@@ -54,11 +71,12 @@ def test_what_the_reader_refuses_does_not_fit_the_schema(old: str, new: str) -> 
     assert faults(text)
 
 
-def test_the_example_is_the_projects_own_and_uses_every_key_of_a_job() -> None:
+def test_the_example_is_the_projects_own_and_uses_every_key_of_jobs_and_of_the_daemon() -> None:
     assert (ROOT / "jobs.example.toml").read_text("utf-8") == reference.example(), "type: make docs"
     keys = set(re.findall(r"\b([a-z_]+) = |\[jobs\.\w+\.(\w+)", reference.example()))
     used = {one for pair in keys for one in pair if one}
-    assert set(JobTable.model_fields) - used == set()
+    for table in (GeneralTable, DaemonTable, CommandTable, JobTable, HookTable, MaintenanceTable, CheckTable):
+        assert set(table.model_fields) - used == set(), table.__name__
     assert set(RetentionTable.model_fields) - used == {"hourly", "within_hourly", "within_weekly", "within_yearly"}
 
 
