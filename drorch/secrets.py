@@ -1,12 +1,14 @@
 """How secrets are read: by reference, and only from places that others cannot read.
 
-Promise: a reference holds no secret, so it may be shown; what `read` gives is in no error, whatever fails.
+Promise: a reference holds no secret, so it may be shown; what `read` gives is in no error, whatever fails. Whatever is
+read is remembered, so that `redacted` can take it out of what this process tells others.
 """
 
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from drorch.errors import SecretMissing
 from drorch.process.commands import output_of
@@ -17,6 +19,31 @@ COMMAND_SECONDS = 60.0
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
+SHORTEST_REDACTED = 4
+"""Characters of the shortest secret that is taken out of texts: what is shorter stands in any text by chance."""
+
+_known: set[str] = set()
+
+
+def remember(secret: str) -> str:
+    """Take a secret out of what `redacted` gives from now on; the secret itself."""
+    if len(secret) >= SHORTEST_REDACTED:
+        _known.update((secret, quote(secret, safe="")))
+    return secret
+
+
+def known() -> tuple[str, ...]:
+    """Every secret that this process has read, and as URLs have it; the longest first."""
+    return tuple(sorted(_known.copy(), key=len, reverse=True))
+
+
+def redacted(text: str) -> str:
+    """A text with *** in place of every secret that this process has read."""
+    for secret in known():
+        text = text.replace(secret, "***")
+    return text
+
+
 def decode_password(raw: bytes) -> str:
     """The password in the content of a file or a command's output.
 
@@ -25,7 +52,7 @@ def decode_password(raw: bytes) -> str:
     """
     encoding = next((name for bom, name in _BOMS if raw.startswith(bom)), "utf-8")
     try:
-        return raw.decode(encoding).strip()
+        return remember(raw.decode(encoding).strip())
     except UnicodeDecodeError as fault:
         raise SecretMissing("the password is not UTF-8 text") from fault
 
@@ -73,7 +100,7 @@ class EnvSecret:
         secret = os.environ.get(self.name, "")
         if not secret:
             raise SecretMissing(f"environment variable {self.name} is not set", hint=f"Set {self.name}.")
-        return secret
+        return remember(secret)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ VERBS = {
     "doctor": Verb("doctor", "Tell what would fail tonight, and why.", "Set up"),
     "audit": Verb("audit", "Show and verify who did what.", "Tell"),
 }
+HIDDEN = {"worker": Verb("worker", "Carry out a launch for the daemon.", "")}
+"""Verbs that nobody types: drorch starts itself with them."""
+
 SECTIONS = ("Daily", "Look", "Keep", "Prove", "Set up", "Tell")
 
 
@@ -59,7 +62,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a verb's module; None where there is no such verb."""
-        verb = VERBS.get(cmd_name)
+        verb = VERBS.get(cmd_name) or HIDDEN.get(cmd_name)
         if verb is None:
             return None
         return cast(click.Command, importlib.import_module(f"drorch.cli.commands.{verb.module}").command)
@@ -69,7 +72,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that was typed. Raises `UsageError` with the verb that was probably meant."""
         name = args[0]
-        if name not in VERBS and not name.startswith("-"):
+        if name not in VERBS and name not in HIDDEN and not name.startswith("-"):
             near = difflib.get_close_matches(name, VERBS, n=1)
             meant = f'Did you mean "{near[0]}"?' if near else "Type: drorch --help"
             raise UsageError(f'unknown command "{name}"', hint=meant)

@@ -22,12 +22,17 @@ class ProcessIdentity:
 
 def own_identity() -> ProcessIdentity:
     """The identity of this process."""
+    return identity_of(os.getpid())
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """The identity of a process of this pid namespace; `started` is 0 where there is none any more."""
     return ProcessIdentity(
         machine=_first_line(Path("/etc/machine-id")),
         boot=_first_line(Path("/proc/sys/kernel/random/boot_id")),
         namespace=str(Path("/proc/self/ns/pid").readlink()),
-        pid=os.getpid(),
-        started=_start_of(os.getpid()) or 0,
+        pid=pid,
+        started=_start_of(pid) or 0,
     )
 
 

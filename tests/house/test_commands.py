@@ -9,7 +9,7 @@ import pytest
 
 from drorch.cli import exit_codes, reference
 from drorch.cli.global_options import VerbCommand, global_options
-from drorch.cli.root import VERBS, root
+from drorch.cli.root import HIDDEN, VERBS, root
 from tests.house.project import PRODUCT, ROOT, files
 
 EXIT_CODES = "Exit codes:"
@@ -93,4 +93,10 @@ def test_the_generated_pages_are_up_to_date(name: str, generated: Callable[[], s
 
 def test_there_is_one_file_for_each_command() -> None:
     names = {path.stem for path in files("drorch/cli/commands") if path.parent == PRODUCT / "cli" / "commands"}
-    assert names - {"__init__"} == {verb.module for verb in VERBS.values()}
+    assert names - {"__init__"} == {verb.module for verb in (*VERBS.values(), *HIDDEN.values())}
+
+
+def test_what_is_hidden_is_not_told_of() -> None:
+    assert HIDDEN.keys() & VERBS.keys() == set()
+    shown = root.get_help(click.Context(root, info_name="drorch"))
+    assert [verb for verb in HIDDEN if re.search(rf"^  {verb}\b", shown, re.MULTILINE)] == []
