@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import compress
 from zoneinfo import ZoneInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,35 +52,48 @@ def minute_of(moment: datetime) -> int:
     return (moment - START) // timedelta(minutes=1)
 
 
+class Clock:
+    """Times that clocks show."""
+
+    def __init__(self) -> None:
+        self.days = array("q")
+        self.minutes = array("q")
+
+    def append(self, wall: int) -> None:
+        """Notes a time, as minutes since day 0 of the calendar."""
+        self.days.append(wall // 1440)
+        self.minutes.append(wall % 1440)
+
+
 @dataclass(frozen=True)
 class Walk:
-    """What the clocks of a zone show, as minutes since the day 0 of the calendar.
+    """What the clocks of a zone show: the day, by its number in the calendar, and the minute of the day.
 
-    `walls` has it for every minute of the walk. `reached` has each time in the order in which clocks came to it or
-    skipped it, and `reached_at` the minute at which they did: a time that comes twice is there once.
+    `shown` has it for every minute of the walk. `reached` has each time in the order in which clocks came to it or
+    skipped it, and `reached_at` the minute of the walk at which they did: a time that comes twice is there once.
     """
 
-    walls: "array[int]"
-    reached: "array[int]"
+    shown: Clock
+    reached: Clock
     reached_at: "array[int]"
 
 
 @lru_cache(maxsize=2)
 def walk(zone: str) -> Walk:
     place, first = ZoneInfo(zone), int(START.timestamp())
-    walls, reached, reached_at = array("q"), array("q"), array("q")
+    shown, reached, reached_at = Clock(), Clock(), array("q")
     furthest = -1
     for minute in range(END):
         clock = datetime.fromtimestamp(first + 60 * minute, place)
         wall = clock.toordinal() * 1440 + clock.hour * 60 + clock.minute
-        walls.append(wall)
+        shown.append(wall)
         if furthest < 0:
             furthest = wall - 1
         while furthest < wall:
             furthest += 1
             reached.append(furthest)
             reached_at.append(minute)
-    return Walk(walls, reached, reached_at)
+    return Walk(shown, reached, reached_at)
 
 
 def _numbers(field: str, lowest: int, highest: int) -> set[int]:
@@ -129,15 +143,12 @@ def due_minutes(text: str, zone: str) -> list[int]:
     cron = _ALIASES.get(text, text)
     of_day, names = _matcher(cron)
     known = walk(zone)
-    if cron.split()[1].startswith("*"):
-        walls: Iterable[int] = known.walls
-        minutes: Iterable[int] = range(END)
-    else:
-        walls, minutes = known.reached, known.reached_at
-    days = {number for number in range(known.walls[0] // 1440 - 1, known.walls[-1] // 1440 + 2) if names(number)}
-    found = [
-        minute for minute, wall in zip(minutes, walls, strict=True) if wall % 1440 in of_day and wall // 1440 in days
-    ]
+    flows = cron.split()[1].startswith("*")
+    clock = known.shown if flows else known.reached
+    minutes: Iterable[int] = range(END) if flows else known.reached_at
+    days = {number for number in set(clock.days) if names(number)}
+    timely = map([minute in of_day for minute in range(1440)].__getitem__, clock.minutes)
+    found = [minute for minute, day in compress(zip(minutes, clock.days, strict=True), timely) if day in days]
     return list(dict.fromkeys(found))
 
 
