@@ -14,6 +14,7 @@ class FindingKind(StrEnum):
     RUN_MISSED = "run-missed"
     DAMAGE = "damage"
     OTHER_CATALOG = "other-catalog"
+    DAEMON_DEAD = "daemon-dead"
 
 
 class FindingState(StrEnum):
