@@ -38,6 +38,7 @@ VERBS = {
     "copy": Verb("copy", "Copy snapshots into another repository.", "Keep"),
     "unlock": Verb("unlock", "Remove locks whose writers are gone.", "Keep"),
     "hold": Verb("hold", "Keep retention from removing snapshots.", "Keep"),
+    "watch": Verb("watch", "Tell whether the daemon lives, from outside of it.", "Prove"),
     "findings": Verb("findings", "List findings and answer for them.", "Prove"),
     "adopt": Verb("adopt", "Name existing snapshots as a job's history.", "Set up"),
     "bootstrap": Verb("bootstrap", "Bring a bare host back.", "Set up"),
@@ -45,6 +46,7 @@ VERBS = {
     "config": Verb("config", "Check, show and describe the configuration.", "Set up"),
     "target": Verb("target", "Try out targets, and bring back what they hide.", "Set up"),
     "doctor": Verb("doctor", "Tell what would fail tonight, and why.", "Set up"),
+    "service": Verb("service", "Run as a service of systemd.", "Set up"),
     "audit": Verb("audit", "Show and verify who did what.", "Tell"),
 }
 HIDDEN = {"worker": Verb("worker", "Carry out a launch for the daemon.", "")}
