@@ -93,7 +93,7 @@ def heard_identity(said: Fields) -> Identity:
     try:
         return Identity(str(said["version"]), Path(said["config"]), Path(said["state_dir"]), str(said["digest"]))
     except (KeyError, TypeError, ValueError) as fault:
-        raise _not_understood("who it is", fault) from fault
+        raise not_understood("who it is", fault) from fault
 
 
 def heard_launch(said: Fields) -> Launch:
@@ -115,7 +115,7 @@ def heard_launch(said: Fields) -> Launch:
             reason=str(said["reason"]),
         )
     except (KeyError, TypeError, ValueError) as fault:
-        raise _not_understood("of a launch", fault) from fault
+        raise not_understood("of a launch", fault) from fault
 
 
 def heard_pause(said: Fields) -> Pause:
@@ -129,7 +129,7 @@ def heard_pause(said: Fields) -> Pause:
             reason=str(said["reason"]),
         )
     except (KeyError, TypeError, ValueError) as fault:
-        raise _not_understood("of a pause", fault) from fault
+        raise not_understood("of a pause", fault) from fault
 
 
 def heard_standing(said: Fields) -> DaemonStanding:
@@ -150,7 +150,7 @@ def heard_standing(said: Fields) -> DaemonStanding:
             pauses=tuple(map(heard_pause, said["pauses"])),
         )
     except (KeyError, TypeError, ValueError) as fault:
-        raise _not_understood("how it stands", fault) from fault
+        raise not_understood("how it stands", fault) from fault
 
 
 def _said_work(work: Work) -> dict[str, object]:
@@ -174,7 +174,8 @@ def _heard_moment(said: str | None) -> datetime | None:
     return None if said is None else datetime.fromisoformat(said)
 
 
-def _not_understood(what: str, fault: Exception) -> NotUnderstood:
+def not_understood(what: str, fault: Exception) -> NotUnderstood:
+    """The daemon says something (`what`) in a way that cannot be read."""
     return NotUnderstood(
         f"the daemon says {what} in words that are not known here ({type(fault).__name__}: {fault})",
         hint="It may be of another version; restart it.",
