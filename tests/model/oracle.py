@@ -3,12 +3,10 @@
 Nothing here knows of `drorch.model.schedule`, nor of the library it asks. Minutes are counted from `START`, in UTC.
 """
 
-from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from itertools import compress
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,47 +51,47 @@ def minute_of(moment: datetime) -> int:
 
 
 class Clock:
-    """Times that clocks show."""
+    """By the minute of a day: when clocks show it, as the minute of the walk and the day's number in the calendar."""
 
     def __init__(self) -> None:
-        self.days = array("q")
-        self.minutes = array("q")
+        self._of_day: list[list[tuple[int, int]]] = [[] for _ in range(1440)]
 
-    def append(self, wall: int) -> None:
-        """Notes a time, as minutes since day 0 of the calendar."""
-        self.days.append(wall // 1440)
-        self.minutes.append(wall % 1440)
+    def note(self, minute: int, wall: int) -> None:
+        """Clocks show a time, given in minutes since day 0 of the calendar, at a minute of the walk."""
+        self._of_day[wall % 1440].append((minute, wall // 1440))
+
+    def at(self, minutes: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """When clocks show these minutes of a day, and on which days."""
+        return (found for minute in minutes for found in self._of_day[minute])
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What the clocks of a zone show: the day, by its number in the calendar, and the minute of the day.
+    """What the clocks of a zone show.
 
-    `shown` has it for every minute of the walk. `reached` has each time in the order in which clocks came to it or
-    skipped it, and `reached_at` the minute of the walk at which they did: a time that comes twice is there once.
+    `shown` has it for every minute of the walk. `reached` has each time at the minute at which clocks first came to it
+    or skipped it: a time that comes twice is there once.
     """
 
     shown: Clock
     reached: Clock
-    reached_at: "array[int]"
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def walk(zone: str) -> Walk:
     place, first = ZoneInfo(zone), int(START.timestamp())
-    shown, reached, reached_at = Clock(), Clock(), array("q")
+    known = Walk(Clock(), Clock())
     furthest = -1
     for minute in range(END):
         clock = datetime.fromtimestamp(first + 60 * minute, place)
         wall = clock.toordinal() * 1440 + clock.hour * 60 + clock.minute
-        shown.append(wall)
+        known.shown.note(minute, wall)
         if furthest < 0:
             furthest = wall - 1
         while furthest < wall:
             furthest += 1
-            reached.append(furthest)
-            reached_at.append(minute)
-    return Walk(shown, reached, reached_at)
+            known.reached.note(minute, furthest)
+    return known
 
 
 def _numbers(field: str, lowest: int, highest: int) -> set[int]:
@@ -123,6 +121,7 @@ def _matcher(cron: str) -> tuple[set[int], Callable[[int], bool]]:
         _numbers(field, *bounds) for field, bounds in zip(fields, _RANGES, strict=True)
     )
 
+    @cache
     def names(number: int) -> bool:
         day = date.fromordinal(number)
         by_date = day.day in days
@@ -134,7 +133,7 @@ def _matcher(cron: str) -> tuple[set[int], Callable[[int], bool]]:
     return {60 * hour + minute for hour in hours for minute in minutes}, names
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def due_minutes(text: str, zone: str) -> list[int]:
     """The minutes of the walk at which a schedule is due, an interval by the grid from Monday 2000-01-03."""
     if text in INTERVALS:
@@ -142,14 +141,8 @@ def due_minutes(text: str, zone: str) -> list[int]:
         return [minute for minute in range(END) if (minute - zero) % INTERVALS[text] == 0]
     cron = _ALIASES.get(text, text)
     of_day, names = _matcher(cron)
-    known = walk(zone)
-    flows = cron.split()[1].startswith("*")
-    clock = known.shown if flows else known.reached
-    minutes: Iterable[int] = range(END) if flows else known.reached_at
-    days = {number for number in set(clock.days) if names(number)}
-    timely = map([minute in of_day for minute in range(1440)].__getitem__, clock.minutes)
-    found = [minute for minute, day in compress(zip(minutes, clock.days, strict=True), timely) if day in days]
-    return list(dict.fromkeys(found))
+    clock = walk(zone).shown if cron.split()[1].startswith("*") else walk(zone).reached
+    return sorted({minute for minute, day in clock.at(of_day) if names(day)})
 
 
 @dataclass(frozen=True)

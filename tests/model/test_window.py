@@ -41,7 +41,7 @@ def minutes_of(window: Window, first: date) -> set[int]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(ZONES),
     st.sampled_from(SPANS),
