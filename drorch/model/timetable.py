@@ -73,7 +73,11 @@ def begins(timetable: Timetable, due_at: datetime) -> datetime | None:
     The jitter is whole seconds, less than `jitter`, made of the timetable's name and the due time. None where the
     windows permit no instant of the `HORIZON` that follows: a launch that never begins.
     """
-    earliest = due_at.astimezone(UTC) + _jitter(timetable, due_at)
+    return permitted_from(timetable, due_at.astimezone(UTC) + _jitter(timetable, due_at))
+
+
+def permitted_from(timetable: Timetable, earliest: datetime) -> datetime | None:
+    """The first instant, not before `earliest`, that its windows permit. None as `begins` has it."""
     if timetable.permits(earliest):
         return earliest
     return next((edge for edge in _edges(timetable, earliest) if timetable.permits(edge)), None)

@@ -9,6 +9,8 @@ from pathlib import Path
 from drorch.errors import CatalogError, JobBusy
 from drorch.model.names import JobName
 
+_DAEMON = "@daemon.lock"
+
 
 @contextlib.contextmanager
 def only_run_of(job: JobName, state_dir: Path) -> Iterator[None]:
@@ -16,10 +18,25 @@ def only_run_of(job: JobName, state_dir: Path) -> Iterator[None]:
 
     The file stays; only its lock counts, and the kernel lets go of it whatever becomes of the process (flock(2)).
     """
+    busy = JobBusy(f"job {job} is being run already", hint="Wait for it to end: drorch status")
+    with _held(state_dir, f"{job}.lock", busy):
+        yield
+
+
+@contextlib.contextmanager
+def only_daemon(state_dir: Path) -> Iterator[None]:
+    """Be the only daemon of a state_dir. Raises `JobBusy` where there is one, `CatalogError` where there is no lock."""
+    busy = JobBusy(f"a daemon works with state_dir {state_dir} already", hint="Run drorch status, or stop that one.")
+    with _held(state_dir, _DAEMON, busy):
+        yield
+
+
+@contextlib.contextmanager
+def _held(state_dir: Path, name: str, busy: JobBusy) -> Iterator[None]:
     folder = state_dir / "locks"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / f"{job}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
         raise CatalogError(
             f"state_dir {state_dir}: {fault.strerror}", hint="Give drorch a state_dir it may write."
@@ -28,7 +45,7 @@ def only_run_of(job: JobName, state_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
-            raise JobBusy(f"job {job} is being run already", hint="Wait for it to end: drorch status") from fault
+            raise busy from fault
         yield
     finally:
         os.close(descriptor)
