@@ -28,6 +28,7 @@ VERBS = {
     "restore": Verb("restore", "Put the files of a snapshot back.", "Daily"),
     "snapshots": Verb("snapshots", "List snapshots.", "Daily"),
     "status": Verb("status", "Show how every job stands.", "Daily"),
+    "daemon": Verb("daemon", "Run every job on time.", "Daily"),
     "ls": Verb("ls", "List the files of a snapshot.", "Look"),
     "find": Verb("find", "Find a path in all snapshots.", "Look"),
     "history": Verb("history", "Show every version of a path.", "Look"),

@@ -1,0 +1,196 @@
+"""The daemon, composed: the configuration as it is in force, the catalog as long as it can be opened, the monitors.
+
+Imported by name. Nothing of the engine is loaded with it, and no secret of a repository is read: that is for workers.
+"""
+
+import os
+import pwd
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drorch import __version__
+from drorch.app.books import place_of, upgrade
+from drorch.app.configuration import load
+from drorch.app.roster import roster_of, variables_for
+from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
+from drorch.clock import Clock
+from drorch.config.configuration import Configuration
+from drorch.errors import CatalogError, DrorchError
+from drorch.model.event import Observers
+from drorch.model.launch import Launch
+from drorch.orchestrator.control.contract import Identity
+from drorch.orchestrator.daemon.house import House
+from drorch.orchestrator.daemon.roster import Entry, Roster
+from drorch.orchestrator.daemon.service import serve
+from drorch.orchestrator.notify import Announcer, Asked
+from drorch.orchestrator.supervision.log import last_words
+from drorch.orchestrator.supervision.order import Order
+from drorch.orchestrator.supervision.ward import Charge, Ward
+from drorch.process.inhibitor import Inhibitor
+from drorch.reporting.journal import Journal, Level
+from drorch.reporting.monitor import Monitor, monitor
+from drorch.reporting.pings import Monitors, Pinger, Sayings
+from drorch.secrets import SecretRef
+
+_REOPEN_SECONDS = 60.0
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_LEVELS = {level.word: level for level in Level}
+
+
+def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journal], clock: Clock) -> None:
+    """Be the daemon of an installation until a signal ends it.
+
+    `journal` makes the log once the configuration is known. Raises `ConfigError`, `JobBusy` where another daemon works
+    with the same state_dir, and `SocketRefused`.
+    """
+    configuration = load(config_file)
+    log = journal(configuration)
+    cabinet = Cabinet(place_of(configuration), lambda words: log.note(Level.WARNING, words), clock)
+    with cabinet, Pinger(_monitors(configuration, log), log, clock, _sayings(configuration)) as pinger:
+        installation = _Installation(configuration, config_file, cabinet, pinger, log)
+        inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
+        try:
+            serve(installation.house(inhibitor, clock), roster_of(configuration), clock)
+        finally:
+            inhibitor.close()
+
+
+class Cabinet:
+    """The catalog, opened when it is asked for, and again after a while where it could not be."""
+
+    def __init__(self, place: CatalogPlace, complain: Callable[[str], None], clock: Clock) -> None:
+        self.place = place
+        self._complain = complain
+        self._clock = clock
+        self._catalog: Catalog | None = None
+        self._tried: float | None = None
+
+    def open(self) -> Catalog | None:
+        """The catalog; None where it cannot be opened just now, which is said."""
+        if self._catalog is None and self._may_try():
+            try:
+                self._catalog = open_catalog(self.place, upgrade())
+            except CatalogError as fault:
+                hint = f". {fault.hint}" if fault.hint else ""
+                self._complain(f"{fault.message}; what is due runs all the same{hint}")
+        return self._catalog
+
+    def _may_try(self) -> bool:
+        now = self._clock.monotonic()
+        if self._tried is not None and now - self._tried < _REOPEN_SECONDS:
+            return False
+        self._tried = now
+        return True
+
+    def __enter__(self) -> "Cabinet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._catalog is not None:
+            self._catalog.close()
+
+
+@dataclass(slots=True)
+class _Installation:
+    """What the house is made of; `configuration` is the one in force."""
+
+    configuration: Configuration
+    config_file: str | None
+    cabinet: Cabinet
+    pinger: Pinger
+    journal: Journal
+    clock: Clock = field(init=False)
+
+    def house(self, inhibitor: Inhibitor, clock: Clock) -> House:
+        """The same as the daemon is given it."""
+        self.clock = clock
+        return House(
+            host=self.configuration.host,
+            state_dir=self.configuration.state_dir,
+            socket=self.configuration.daemon.socket,
+            spool=self.cabinet.place.spool,
+            identity=self.identity,
+            load=self.load,
+            open=self.cabinet.open,
+            start=self.start,
+            patrol=lambda: None,
+            working=lambda works: inhibitor.follow(working=works),
+            observer=Observers([self.journal, self.pinger]),
+            note=lambda level, words: self.journal.note(_LEVELS[level], words),
+            announcer=Announcer(Asked.taken_from(os.environ), clock),
+        )
+
+    def identity(self) -> Identity:
+        """Which daemon this is."""
+        configuration = self.configuration
+        return Identity(
+            version=__version__,
+            config=configuration.file.resolve(),
+            state_dir=configuration.state_dir.resolve(),
+            digest=configuration.digest,
+        )
+
+    def load(self) -> Roster:
+        """Read the configuration anew, and go by it from now on. Raises `ConfigError`; then nothing has changed."""
+        fresh = load(self.config_file)
+        monitors = _monitors(fresh, self.journal)
+        self.configuration = fresh
+        self.pinger.use(monitors)
+        return roster_of(fresh)
+
+    def start(self, launch: Launch, entry: Entry, done: int) -> Ward:
+        """Start the worker of a launch. Raises `DrorchError`."""
+        configuration, conduct = self.configuration, entry.conduct
+        order = Order(
+            launch=launch.id,
+            kind=launch.work.kind,
+            name=launch.work.name,
+            targets=launch.work.targets,
+            trigger=launch.trigger,
+            user=launch.user,
+            uid=_uid_of(launch.user),
+            config=str(configuration.file.resolve()),
+            part=None if entry.parts is None else (done % entry.parts + 1, entry.parts),
+            memory=conduct.allowance.memory,
+        )
+        charge = Charge(
+            order=order,
+            state_dir=configuration.state_dir,
+            variables=(_CREDENTIALS, *sorted(variables_for(configuration, launch.work))),
+            allowance=conduct.allowance,
+            max_runtime=conduct.max_runtime,
+        )
+        return Ward(charge, self.clock)
+
+
+def _uid_of(user: str) -> int:
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return os.getuid()
+
+
+def _monitors(configuration: Configuration, journal: Journal) -> Monitors:
+    """Who is told what. A monitor whose URL cannot be read is told to nobody, which the journal says."""
+    jobs: dict[str, Monitor] = {}
+    for job in configuration.jobs.values():
+        found = None if job.ping is None else _monitor(f"job {job.name}", job.ping, journal)
+        if found is not None:
+            jobs[job.name] = found
+    spec = configuration.daemon
+    own = None if spec.ping is None else _monitor("the daemon", spec.ping, journal)
+    return Monitors(jobs, own, spec.ping_every)
+
+
+def _monitor(subject: str, url: str | SecretRef, journal: Journal) -> Monitor | None:
+    try:
+        return monitor(subject, url if isinstance(url, str) else url.read())
+    except DrorchError as fault:
+        journal.note(Level.WARNING, f"the ping of {subject}: {fault.message}")
+        return None
+
+
+def _sayings(configuration: Configuration) -> Sayings:
+    state_dir: Path = configuration.state_dir
+    return Sayings(log_of=lambda launch: last_words(state_dir, launch))
