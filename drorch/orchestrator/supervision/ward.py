@@ -23,7 +23,7 @@ from drorch.process.supervised import Supervised, Terms, WorkerEnd, worker_comma
 from drorch.units import duration_text
 
 GRACE = timedelta(seconds=30)
-_MOST_LINES, _LAST_LINES = 256, 4096
+_MOST_LINES, _LAST_LINES = 32, 4096
 _MOST_PIECES, _LAST_PIECES = 16, 256
 _GLANCE_SECONDS = 0.05
 _BURIAL_SECONDS = 10.0
