@@ -7,10 +7,12 @@ place), its access time is left alone where the kernel allows, and a change duri
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from drorch.sources.files.metadata import FileDetails, details_of_handle
 from drorch.sources.files.paths import open_unnoticed
+from drorch.sources.files.vantage import renumbered
 
 # O_NONBLOCK: a pipe that took the file's place must not block the run.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -53,7 +55,12 @@ class OpenedRegularFile:
 
 @dataclass(frozen=True, slots=True)
 class FilesReader:
-    """Opens regular files by their absolute path (bytes). It holds nothing, so it may be sent to other processes."""
+    """Opens regular files by their absolute path (bytes). It holds nothing open, so other processes may have it.
+
+    `devices` are the device numbers that stand for others in what it says of a file (`vantage.py`).
+    """
+
+    devices: Mapping[int, int] = field(default_factory=dict)
 
     def open(self, locator: object) -> OpenedRegularFile:
         """Open the regular file at a path.
@@ -63,7 +70,7 @@ class FilesReader:
         assert isinstance(locator, bytes)
         handle = open_unnoticed(locator, _FLAGS)
         try:
-            status = os.fstat(handle)
+            status = renumbered(os.fstat(handle), self.devices)
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "is no longer a regular file", locator)
         except BaseException:

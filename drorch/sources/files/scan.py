@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 from drorch.errors import Problem
@@ -20,6 +21,7 @@ from drorch.sources.files.metadata import FileDetails, details_of_path
 from drorch.sources.files.paths import join, open_unnoticed, reachable
 from drorch.sources.files.reader import FilesReader
 from drorch.sources.files.selection import Selection
+from drorch.sources.files.vantage import LIVE, OWN_PREFIX, Vantage, is_own_snapshot
 
 ExclusionObserver = Callable[[bytes, str], None]
 
@@ -29,10 +31,11 @@ _ENCODING, _ENCODING_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemenco
 
 
 class Walk:
-    """What one pass over a source knows everywhere: the rules, and what it has skipped so far."""
+    """What one pass over a source knows everywhere: the rules, where to read, and what it has skipped so far."""
 
-    def __init__(self, selection: Selection, on_excluded: ExclusionObserver | None) -> None:
+    def __init__(self, selection: Selection, on_excluded: ExclusionObserver | None, vantage: Vantage = LIVE) -> None:
         self.rules = Rules(selection)
+        self.vantage = vantage
         self.one_file_system = selection.one_file_system
         self.skipped_sockets = 0
         self.problems: list[Problem] = []
@@ -46,6 +49,12 @@ class Walk:
     def report(self, path: bytes, fault: OSError) -> None:
         """Note that a path cannot be looked at."""
         self.problems.append(Problem(text_of(path), f"cannot be read: {fault.strerror}"))
+
+    def enter(self, path: bytes, place: bytes) -> None:
+        """Note what must be told of a folder that is about to be listed."""
+        reservation = self.vantage.reservation(place)
+        if reservation is not None:
+            self.problems.append(Problem(text_of(path), reservation))
 
     def unwanted(self, status: os.stat_result, device: int | None) -> str | None:
         """Why something is left out for what its stat says; None where it is not. Sockets are counted."""
@@ -79,9 +88,14 @@ class FileEntry:
         return self._folder.shown + b"/" + self.name
 
     @property
-    def locator(self) -> bytes:
+    def known_as(self) -> bytes:
         """Its absolute path in the file system."""
         return join(self._folder.real, self.name)
+
+    @property
+    def locator(self) -> bytes:
+        """The absolute path that it is read from."""
+        return self._folder.place_of(self.name)
 
     def details(self) -> FileDetails:
         """Owner, group, link target and extended attributes. Raises `OSError`."""
@@ -92,30 +106,45 @@ class FileEntry:
         return self._folder.below(self).entries()
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A folder's paths: its own in the file system, that which it is read from, that in the snapshot."""
+
+    real: bytes
+    place: bytes
+    shown: bytes
+
+
 class Folder:
     """A folder to be listed: where it is, where the snapshot shows it, and which inode it must be."""
 
-    __slots__ = ("_device", "_parent", "_status", "_walk", "real", "shown")
+    __slots__ = ("_device", "_parent", "_place", "_status", "_walk", "real", "shown")
 
-    def __init__(self, walk: Walk, real: bytes, shown: bytes, status: os.stat_result, device: int | None) -> None:
+    def __init__(self, walk: Walk, spot: Spot, status: os.stat_result, device: int | None) -> None:
         self._walk = walk
-        self.real = real
-        self.shown = shown
+        self._place = spot.place
+        self.real = spot.real
+        self.shown = spot.shown
         self._status = status
         self._device = device
         self._parent: os.stat_result | None = None
 
     def below(self, entry: FileEntry) -> "Folder":
         """The folder that is an entry of this one."""
-        folder = Folder(self._walk, entry.locator, entry.path, entry.stat, self._device)
+        folder = Folder(self._walk, Spot(entry.known_as, entry.locator, entry.path), entry.stat, self._device)
         folder._parent = self._status
         return folder
+
+    def place_of(self, name: bytes) -> bytes:
+        """Where something that it holds is read from."""
+        return self._walk.vantage.place_of(self._place, name)
 
     def entries(self) -> Iterable[FileEntry]:
         """What it holds, by name bytes, without what is excluded. Raises `OSError` where it cannot be listed."""
         if self._device is not None and self._status.st_dev != self._device:
             self._walk.exclude(join(self.real, b"*"), "on another file system")
             return ()
+        self._walk.enter(self.real, self._place)
         handle = self._open()
         try:
             names = self._names(handle)
@@ -134,7 +163,7 @@ class Folder:
             yield from batch
 
     def _open(self) -> int:
-        handle = open_unnoticed(self.real, _FOLDER_FLAGS)
+        handle = open_unnoticed(self._place, _FOLDER_FLAGS)
         try:
             self._require_same(handle)
         except BaseException:
@@ -144,9 +173,10 @@ class Folder:
 
     def _require_same(self, handle: int) -> None:
         """A folder may be replaced or mounted over where it is; it must not be one from elsewhere."""
-        if self._parent is None or os.path.samestat(os.fstat(handle), self._status):
+        seen = self._walk.vantage.seen
+        if self._parent is None or os.path.samestat(seen(os.fstat(handle)), self._status):
             return
-        if not os.path.samestat(os.stat("..", dir_fd=handle), self._parent):
+        if not os.path.samestat(seen(os.stat("..", dir_fd=handle)), self._parent):
             raise OSError(errno.ESTALE, "was replaced while it was read", self.real)
 
     def _names(self, handle: int) -> list[bytes]:
@@ -179,7 +209,7 @@ class Folder:
         return names
 
     def _look(self, handle: int, names: list[bytes]) -> list[FileEntry]:
-        look, unwanted, device = os.stat, self._walk.unwanted, self._device
+        look, unwanted, device = self._walk.vantage.look_in(self._place), self._walk.unwanted, self._device
         found = []
         for name in names:
             try:
@@ -191,6 +221,8 @@ class Folder:
                 self._walk.report(join(self.real, name), fault)
                 continue
             reason = unwanted(status, device)
+            if name.startswith(OWN_PREFIX) and is_own_snapshot(name, status):
+                reason = "a snapshot that drorch reads from"
             if reason is None:
                 found.append(FileEntry(name, status, self))
             else:
@@ -215,8 +247,8 @@ class BranchEntry:
 
     @property
     def locator(self) -> bytes:
-        """Its absolute path in the file system."""
-        return self._branch.real
+        """The absolute path that it is read from."""
+        return self._walk.vantage.where(self._branch.real)
 
     def details(self) -> FileDetails:
         """Owner, group, link target and extended attributes. Raises `OSError`."""
@@ -233,7 +265,8 @@ def branch_children(
     """What a branch holds: all that is really there if it is wanted, and the ways to the targets below it."""
     plain: Iterable[FileEntry] = ()
     if branch.wanted or covered:
-        plain = Folder(walk, branch.real, shown, status, status.st_dev if walk.one_file_system else None).entries()
+        spot = Spot(branch.real, walk.vantage.where(branch.real), shown)
+        plain = Folder(walk, spot, status, status.st_dev if walk.one_file_system else None).entries()
     if not branch.nested:
         return plain
     entries: dict[bytes, FileEntry | BranchEntry] = {entry.name: entry for entry in plain}
@@ -248,10 +281,10 @@ def branch_children(
 
 def _enter(walk: Walk, branch: Branch, shown: bytes, *, covered: bool) -> BranchEntry | None:
     try:
-        with reachable(branch.real) as near:
-            itself = os.lstat(near)
+        with reachable(walk.vantage.where(branch.real)) as near:
+            itself = walk.vantage.seen(os.lstat(near))
             # A link on the way to a target is shown as the folder it leads to; a target is shown as it is.
-            status = os.stat(near) if branch.nested else itself
+            status = walk.vantage.seen(os.stat(near)) if branch.nested else itself
     except OSError as fault:
         walk.report(branch.real, fault)
         return None
@@ -276,21 +309,27 @@ class FilesSource:
     """Files and folders as a source. One object is one pass: make a new one for the next.
 
     `on_excluded(path, reason)` is told of everything left out on purpose; `here` is the folder that relative targets
-    begin at, None for the process's own. Raises `UsageError` for a selection that makes no sense.
+    begin at, None for the process's own; `vantage` is from where the files are seen. Raises `UsageError` for a
+    selection that makes no sense.
     """
 
     def __init__(
-        self, selection: Selection, *, on_excluded: ExclusionObserver | None = None, here: bytes | None = None
+        self,
+        selection: Selection,
+        *,
+        on_excluded: ExclusionObserver | None = None,
+        here: bytes | None = None,
+        vantage: Vantage = LIVE,
     ) -> None:
         here = os.getcwdb() if here is None else here
-        self._walk = Walk(selection, on_excluded)
+        self._walk = Walk(selection, on_excluded, vantage)
         self._bases = lay_out(selection.targets, here)
         self.paths = tuple(dict.fromkeys(absolute(target, here) for target in selection.targets))
 
     @property
     def reader(self) -> FilesReader:
         """Opens entries by their locators."""
-        return FilesReader()
+        return FilesReader(self._walk.vantage.devices)
 
     @property
     def skipped_sockets(self) -> int:
@@ -306,7 +345,9 @@ class FilesSource:
         """The entries at the root of the snapshot, by name bytes. Raises `OSError` where a root cannot be listed."""
         entries: dict[bytes, FileEntry | BranchEntry] = {}
         for base in self._bases:
-            for entry in branch_children(self._walk, base, b"", os.stat(base.real), covered=False):
+            vantage = self._walk.vantage
+            status = vantage.seen(os.stat(vantage.where(base.real)))
+            for entry in branch_children(self._walk, base, b"", status, covered=False):
                 name = entry.name
                 for number in itertools.count(1):
                     if name not in entries:
@@ -316,5 +357,5 @@ class FilesSource:
         return [entries[name] for name in sorted(entries)]
 
     def _renamed(self, entry: FileEntry | BranchEntry, name: bytes, base: Branch) -> BranchEntry:
-        branch = base.nested.get(entry.name) or Branch(entry.locator, wanted=True)
+        branch = base.nested.get(entry.name) or Branch(join(base.real, entry.name), wanted=True)
         return BranchEntry(self._walk, branch, b"/" + name, entry.stat, covered=False)
