@@ -12,6 +12,8 @@ class FindingKind(StrEnum):
     SNAPSHOT_CHANGED = "snapshot-changed"
     RUN_FAILED = "run-failed"
     RUN_MISSED = "run-missed"
+    CHECK_MISSED = "check-missed"
+    OBJECTIVE_MISSED = "objective-missed"
     DAMAGE = "damage"
     OTHER_CATALOG = "other-catalog"
     DAEMON_DEAD = "daemon-dead"

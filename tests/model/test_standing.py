@@ -13,10 +13,11 @@ from drorch.model.hold import Lineage
 from drorch.model.job import Destination, FilesSpec, Job
 from drorch.model.names import job_name, target_name
 from drorch.model.objective import Objective
+from drorch.model.punctuality import LEEWAY
 from drorch.model.reconciliation import SeenSnapshot
 from drorch.model.run import Run, RunKind, RunOutcome
 from drorch.model.schedule import parse_schedule
-from drorch.model.standing import LEEWAY, Condition, Duty, Record, Standing, judge
+from drorch.model.standing import Condition, Duty, Record, Standing, judge
 from drorch.model.timetable import Timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
