@@ -5,27 +5,24 @@ end this; and that it could not look is never told as "the daemon is well".
 """
 
 import importlib
-import json
+import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 from drorch.app.books import kept_books
+from drorch.app.control.connection import Connection
 from drorch.catalog.open import Catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import CatalogError, DrorchError
+from drorch.errors import CatalogError, DaemonUnavailable, DrorchError
 from drorch.model.event import Event, EventKind, Observer
 from drorch.model.finding import Comment, Finding, FindingKind
-from drorch.orchestrator.control.listener import connect
+from drorch.orchestrator.control.wording import NotUnderstood
 from drorch.secrets import SecretRef
 
 SUBJECT = "daemon"
-_ANSWER_SECONDS = 10.0
 _BETWEEN_SECONDS = 2.0
-_LONGEST_ANSWER = 64 * 1024
 _PING_SECONDS = 15.0
 
 
@@ -122,39 +119,25 @@ def pulse_of(configuration: Configuration) -> Pulse:
     """Ask the daemon of a configuration who it is, once. Raises `CannotLook`."""
     place = configuration.daemon.socket
     try:
-        said = _asked(place)
+        with Connection(place) as daemon:
+            identity = daemon.identity
     except FileNotFoundError:
         return Pulse(f"no daemon runs: nothing is at {place}")
     except ConnectionRefusedError:
         return Pulse(f"the daemon is dead: nobody listens any more at {place}")
-    except (TimeoutError, BlockingIOError):
-        return Pulse(f"the daemon does not answer within {_ANSWER_SECONDS:.0f} s: its loop stands still")
     except PermissionError as fault:
         raise CannotLook(
             f"the daemon cannot be asked at {place}: permission denied", hint="Ask as root, or join the group drorch."
         ) from fault
-    except (OSError, ValueError) as fault:
-        return Pulse(f"what listens at {place} does not answer as a daemon does: {fault}")
-    # One that refuses answers all the same, so its loop turns.
-    identity = said.get("hello")
-    if not isinstance(identity, dict):
-        return Pulse() if "error" in said else Pulse(f"what listens at {place} does not answer as a daemon does")
-    other = Path(str(identity.get("state_dir", "")))
-    if other != configuration.state_dir.resolve():
-        return Pulse(f"the daemon at {place} is another's: its state_dir is {other}")
-    return Pulse(version=str(identity.get("version", "")))
-
-
-def _asked(place: Path) -> dict[str, Any]:
-    with connect(place, _ANSWER_SECONDS) as connection:
-        connection.sendall(b'{"verb":"hello"}\n')
-        line = b""
-        while b"\n" not in line:
-            piece = connection.recv(_LONGEST_ANSWER)
-            if not piece or len(line) + len(piece) > _LONGEST_ANSWER:
-                raise ValueError("it hung up")
-            line += piece
-    said = json.loads(line.partition(b"\n")[0])
-    if not isinstance(said, dict):
-        raise ValueError("it says no object")
-    return said
+    except (TimeoutError, BlockingIOError):
+        return Pulse(f"the daemon at {place} gives no answer: its loop stands still")
+    except OSError as fault:
+        return Pulse(f"the daemon cannot be asked at {place}: {(fault.strerror or str(fault)).lower()}")
+    except (DaemonUnavailable, NotUnderstood) as fault:
+        return Pulse(fault.message)
+    except DrorchError:
+        # It refuses to say: its loop turns.
+        return Pulse()
+    if os.path.realpath(identity.state_dir) != os.path.realpath(configuration.state_dir):
+        return Pulse(f"the daemon at {place} is another's: its state_dir is {identity.state_dir}")
+    return Pulse(version=identity.version)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.project import PRODUCT, ROOT, faults, files, parsed, shown
 
-ROOMS_OF_THEIR_OWN = frozenset({"house", "interop", "crash", "machine", "servers"})
+ROOMS_OF_THEIR_OWN = frozenset({"house", "interop", "crash", "machine", "servers", "systemd"})
 _PATCHERS = frozenset({"setattr", "delattr", "patch", "object"})
 _MODULES = frozenset({"unittest.mock", "mock", "pytest_mock"})
 

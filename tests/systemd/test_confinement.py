@@ -1,0 +1,127 @@
+"""What the units take away, drorch does not need: it works with the rights of the service and no others."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drorch.app.unit_files import DAEMON, RESTORE, WATCH
+from tests.cli.commandline import command_line, environment
+from tests.cli.scheduled import install
+from tests.sources.needs import need_program, need_root
+from tests.systemd.units import TIMEOUT_SECONDS, setting, tool
+
+_CALL = re.compile(r"^(?:\d+ +)?([a-z_0-9]+)\(", re.MULTILINE)
+_WRITABLE_CODE = re.compile(r"PROT_WRITE\|PROT_EXEC|mprotect\([^)]*PROT_EXEC|SHM_EXEC")
+_NOBODY = 65534
+
+
+def system_calls(set_name: str) -> Iterator[str]:
+    """The calls of a set of systemd's, those of the sets in it included."""
+    for line in tool("systemd-analyze", "--no-pager", "syscall-filter", set_name).stdout.splitlines()[1:]:
+        word = line.strip()
+        if word.startswith("@"):
+            yield from system_calls(word)
+        elif word and not word.startswith("#"):
+            yield word
+
+
+def allowed(unit: str) -> set[str]:
+    """The system calls that a unit allows."""
+    calls: set[str] = set()
+    for value in setting(unit, "SystemCallFilter"):
+        for word in value.removeprefix("~").split():
+            meant = set(system_calls(word)) if word.startswith("@") else {word}
+            calls = calls - meant if value.startswith("~") else calls | meant
+    return calls
+
+
+def confined(unit: str) -> list[str]:
+    """What gives a command the capabilities of a unit, and no more."""
+    kept = " ".join(setting(unit, "CapabilityBoundingSet")).lower().replace("cap_", "+").split()
+    setpriv = [need_program("setpriv"), "--no-new-privs", "--bounding-set", ",".join(["-all", *kept])]
+    return [*setpriv, "--inh-caps", "-all"]
+
+
+def run(command: list[str], *, status: int = 0) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(command, capture_output=True, env=environment(), timeout=TIMEOUT_SECONDS, check=False)
+    assert done.returncode == status, done.stderr.decode()
+    return done
+
+
+def line(*arguments: str | Path) -> list[str]:
+    return [str(one) for one in command_line(*arguments)]
+
+
+def test_a_job_makes_no_system_call_that_is_not_allowed(tmp_path: Path) -> None:
+    config, trace = install(tmp_path), tmp_path / "trace"
+    strace = [need_program("strace"), "-f", "-qq", "-o", str(trace)]
+    if subprocess.run([*strace, "true"], capture_output=True, timeout=TIMEOUT_SECONDS, check=False).returncode:
+        pytest.skip("strace may trace nothing here")
+    work: dict[str, list[tuple[str | Path, ...]]] = {
+        DAEMON: [("run", "homes"), ("check", "--read-data", "-t", "one")],
+        RESTORE: [("restore", "-t", "one", "--to", tmp_path / "restored", "latest:homes")],
+        WATCH: [("status",)],
+    }
+    for unit, commands in work.items():
+        calls: set[str] = set()
+        for arguments in commands:
+            run([*strace, *line("-c", config, *arguments)])
+            text = trace.read_text(errors="replace")
+            calls |= set(_CALL.findall(text))
+            assert _WRITABLE_CODE.findall(text) == []
+        assert {"openat", "execve", "fcntl"} <= calls
+        assert calls - allowed(unit) == set()
+    assert {"mount", "setuid", "reboot", "ptrace"} & allowed(DAEMON) == set()
+
+
+def test_the_daemon_reads_what_is_anybodys_and_writes_what_is_its_own(tmp_path: Path) -> None:
+    need_root()
+    config = install(tmp_path)
+    secret = tmp_path / "source" / "secret"
+    secret.write_text("of somebody else")
+    os.chown(secret, _NOBODY, _NOBODY)
+    secret.chmod(0o000)
+    run([*confined(DAEMON), *line("-c", config, "run", "homes")])
+    run([*confined(DAEMON), *line("-c", config, "check", "--read-data", "-t", "one")])
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, _NOBODY, _NOBODY)
+    run([*confined(DAEMON), need_program("touch"), str(theirs / "file")], status=1)
+    run([*confined(WATCH), need_program("cat"), str(secret)], status=1)
+
+
+def test_the_environment_of_a_child_can_be_read() -> None:
+    """A family of processes is found by its mark there, whatever sessions its members made."""
+    need_root()
+    code = (
+        "import subprocess, pathlib\n"
+        "child = subprocess.Popen(['sleep', '60'], env={'DRORCH_RUN_ID': 'mark'}, start_new_session=True)\n"
+        "said = pathlib.Path(f'/proc/{child.pid}/environ').read_bytes(); child.kill(); child.wait()\n"
+        "assert said == b'DRORCH_RUN_ID=mark\\0', said"
+    )
+    run([*confined(DAEMON), need_program("python3"), "-c", code])
+
+
+def test_a_restore_gives_back_owners_modes_and_devices(tmp_path: Path) -> None:
+    need_root()
+    config = install(tmp_path)
+    source, restored = tmp_path / "source", tmp_path / "restored"
+    (source / "theirs").mkdir()
+    (source / "theirs" / "run-as").write_text("")
+    os.chown(source / "theirs" / "run-as", _NOBODY, _NOBODY)
+    (source / "theirs" / "run-as").chmod(0o4750)
+    os.chown(source / "theirs", _NOBODY, _NOBODY)
+    os.mknod(source / "null", 0o020666, os.makedev(1, 3))
+    run([*confined(DAEMON), *line("-c", config, "run", "homes")])
+    arguments = ("restore", "--target", "one", "--to", restored, f"latest:homes:{source}")
+    run([*confined(RESTORE), *line("-c", config, *arguments)])
+    status = (restored / "theirs" / "run-as").stat()
+    assert (status.st_uid, status.st_mode & 0o7777) == (_NOBODY, 0o4750)
+    assert (restored / "null").is_char_device()
+    shutil.rmtree(restored)
+    run([*confined(WATCH), *line("-c", config, *arguments)], status=40)
