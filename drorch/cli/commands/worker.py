@@ -1,10 +1,8 @@
 """drorch worker"""
 
-import atexit
 import importlib
 import resource
 import signal
-import sys
 from types import FrameType
 
 import click
@@ -12,10 +10,11 @@ import click
 from drorch.cli import exit_codes
 from drorch.cli.faults import Interrupted, fault_of
 from drorch.cli.global_options import VerbCommand
-from drorch.cli.output.redacting import RedactingStream
 from drorch.clock import INTERRUPTION
 from drorch.orchestrator.supervision.order import Order, stop_reason
+from drorch.process.outlet import Outlet
 from drorch.process.supervised import DaemonLine, NoSupervisor, interrupt_this_process
+from drorch.secrets import redacted
 
 _PATIENCE_SECONDS = 60.0
 
@@ -29,7 +28,7 @@ def command(launch: str) -> int:
     """
     line = DaemonLine()
     _obey_the_daemon_only()
-    _let_no_secret_through()
+    Outlet(redacted)
     order = _order(line, launch)
     line.attend(_stop_when_told)
     if order.memory is not None:
@@ -74,10 +73,3 @@ def _stop_when_told(line: str) -> None:
     if reason is not None:
         INTERRUPTION.reason = reason
         interrupt_this_process()
-
-
-def _let_no_secret_through() -> None:
-    for name in ("stdout", "stderr"):
-        stream = RedactingStream(getattr(sys, name))
-        setattr(sys, name, stream)
-        atexit.register(stream.finish)
