@@ -28,6 +28,7 @@ from drorch.repository.writer import WritePolicy
 from drorch.sources.files.guard import Expectation, Guard
 from drorch.sources.files.scan import FilesSource
 from drorch.sources.files.selection import Selection
+from drorch.sources.files.vantage import LIVE, Vantage
 from drorch.sources.stream import CommandSource, StreamSource
 
 _NOT_TEXT = re.compile("[\ud800-\udfff]")
@@ -47,6 +48,7 @@ class BackupSpec:
     """A backup as the operator asks for it: files, or a stream. None stands for what drorch would choose.
 
     `time` is in nanoseconds since 1970, `parent` what is written for a snapshot, `workers` a number of processes.
+    Files are seen from `vantage`.
     """
 
     selection: Selection
@@ -60,6 +62,7 @@ class BackupSpec:
     rules: ChangeRules = field(default_factory=ChangeRules)
     compression: Compression = Compression.AUTO
     workers: int | None = None
+    vantage: Vantage = LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def back_up_into(
     """Save a snapshot into an opened repository whose lock nobody of us holds yet. Raises as `back_up` does."""
     remove_abandoned(repository)
     clock = repository.clock
-    files = FilesSource(spec.selection) if spec.stream is None else None
+    files = FilesSource(spec.selection, vantage=spec.vantage) if spec.stream is None else None
     source = files or _stream_source(spec.stream, clock)
     label = _label(spec, files, clock)
     parent = _parent(repository, spec, label)

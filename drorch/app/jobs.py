@@ -15,6 +15,7 @@ from drorch.app.access import Access
 from drorch.app.backup import BackupSpec, StreamSpec, back_up_into, inspected
 from drorch.app.books import kept_books
 from drorch.app.door import opened, remove_abandoned
+from drorch.app.frozen import remove_leftovers, vantage_for
 from drorch.app.opening import Tell, tell_nobody
 from drorch.app.state import complaint_about, run_state
 from drorch.app.targets import access_of
@@ -183,13 +184,17 @@ class _JobRun:
             keeps_history=targets[0] == job.targets[0],
             launch=occasion.launch,
         )
-        self._runner = Runner(under.books, under.configuration.state_dir, under.clock)
+        self._state_dir = under.configuration.state_dir
+        self._complain = under.books.complaints.append
+        self._runner = Runner(under.books, self._state_dir, under.clock)
 
     def reports(self) -> Iterator[RunReport]:
         """Run it: a report for each target, as soon as it is known."""
         hooks = HookPlan(self._job.hooks, self._targets, self._id)
         try:
             with self._runner.turn(self._assignment):
+                for complaint in remove_leftovers(self._state_dir, self._job.name):
+                    self._complain(complaint)
                 yield from with_hooks(hooks, self._runner, self._assignment, self._in_turn)
         except JobBusy as fault:
             yield self._runner.skip(self._assignment, fault)
@@ -213,8 +218,10 @@ class _JobRun:
         under = self._under
         spec = spec_of(self._job, under.configuration.host)
         guard = inspected(spec)
-        with under.progress(RunKind.BACKUP, self._opening[-1]) as progress:
-            return back_up_into(repository, spec, guard, under.wanted.retry_lock, progress).result
+        view = vantage_for(self._job, spec.selection, self._id, self._state_dir, self._complain)
+        with under.progress(RunKind.BACKUP, self._opening[-1]) as progress, view as vantage:
+            seen = replace(spec, vantage=vantage)
+            return back_up_into(repository, seen, guard, under.wanted.retry_lock, progress).result
 
     def _post(self, target: TargetName) -> Post:
         """A target of the job, which is noted in `opening` when its turn comes."""
