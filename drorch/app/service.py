@@ -154,7 +154,7 @@ def _named_config(configuration: Configuration, root: Path) -> Path | None:
 
 def _require_right(root: Path) -> None:
     if root == Path("/") and os.geteuid() != 0:
-        raise ServiceRefused("only root may install a service", hint="Type: sudo drorch service install")
+        raise ServiceRefused("only root may change the services of this system", hint="Type: sudo drorch service ...")
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder", hint="Name the folder that is to be the root.")
 
