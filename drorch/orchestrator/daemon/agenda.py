@@ -105,7 +105,7 @@ def _key(entry: Entry) -> str:
 
 def launched_after(entry: Entry, ended: Launch, now: datetime) -> Launch:
     """The launch of a line that follows another job, whose launch has ended: that end is its due time."""
-    return Launch(uuid4().hex, entry.work, Trigger.SCHEDULE, now, now, ended.ended or now)
+    return Launch(uuid4().hex, entry.work, Trigger.AFTER, now, now, ended.ended or now)
 
 
 def is_late(launch: Launch) -> bool:

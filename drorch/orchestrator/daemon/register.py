@@ -62,8 +62,7 @@ class Register:
             if launches is None:
                 return
             for launch in list(self._unwritten.values()):
-                if not launches.claim(launch):
-                    _update(launches, launch)
+                launches.update(launch)
                 del self._unwritten[launch.id]
         except CatalogError as fault:
             self._complain(fault.message)
@@ -118,12 +117,3 @@ class Register:
         if launches is None:
             raise CatalogError("the catalog is not open", hint="Run drorch status, which says why.")
         return launches
-
-
-def _update(launches: Launches, launch: Launch) -> None:
-    """Note how a launch stands, unless its due time was another's while the catalog could not be asked."""
-    if launch.due is not None:
-        attempts = launches.of_due(launch.work.kind, launch.work.line, launch.due)
-        if all(one.id != launch.id for one in attempts):
-            return
-    launches.update(launch)
