@@ -6,7 +6,7 @@ nothing.
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
@@ -74,7 +74,7 @@ def human_style(zone: ZoneInfo, visible: Callable[[str], str]) -> Style:
 class Journal:
     """Hears of events, takes notes, and writes each as a line with `write`; may be used from several threads.
 
-    `write` gets a line without its end. `secrets` gives the values that must not be in any.
+    `write` gets a line without its end.
     """
 
     def __init__(
@@ -84,13 +84,11 @@ class Journal:
         clock: Clock,
         *,
         least: Level = Level.INFO,
-        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._write = write
         self._style = style
         self._clock = clock
         self._least = least
-        self._secrets = secrets
         self._lock = threading.Lock()
 
     def observe(self, event: Event) -> None:
@@ -106,9 +104,8 @@ class Journal:
     def _put(self, at: datetime, level: Level, message: str, detail: Mapping[str, str]) -> None:
         if level < self._least:
             return
-        known = tuple(self._secrets())
-        kept = {key: _bounded(redact(value, known)) for key, value in detail.items() if key not in _TAKEN}
-        line = self._style(at, level, _bounded(redact(message, known)), kept)
+        kept = {key: _bounded(redact(value)) for key, value in detail.items() if key not in _TAKEN}
+        line = self._style(at, level, _bounded(redact(message)), kept)
         # A log whose reader is gone, or whose disk is full, is no reason to stop.
         with self._lock, suppress(OSError, ValueError):
             self._write(line)

@@ -23,6 +23,7 @@ from urllib3.response import HTTPResponse
 
 from drorch import __version__
 from drorch.errors import ConfigError
+from drorch.secrets import remember
 
 # What it logs names whole URLs.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -32,6 +33,8 @@ _MOST_REDIRECTS = 3
 _AGAIN_AS_GET = (301, 302, 303)
 _AGAIN_AS_IT_WAS = (307, 308)
 _TOO_MANY = 429
+_TELLING = 16
+"""Characters of a path that does not stand in other texts by chance."""
 _PASSING = 500
 
 
@@ -49,7 +52,7 @@ class Monitor:
 
 
 def monitor(subject: str, url: str) -> Monitor:
-    """A monitor by its URL. Raises `ConfigError` where that is none of HTTP."""
+    """A monitor by its URL, which is a secret from then on. Raises `ConfigError` where that is none of HTTP."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
@@ -59,7 +62,9 @@ def monitor(subject: str, url: str) -> Monitor:
         raise ConfigError(
             f"the ping of {subject} is no URL of a monitor", hint="Write it as https://hc-ping.com/UUID, for instance."
         )
-    return Monitor(subject, url.strip())
+    if len(parts.path) >= _TELLING:
+        remember(parts.path)
+    return Monitor(subject, remember(url.strip()))
 
 
 def address_of(monitor: Monitor, signal: str, run: str | None) -> str:

@@ -6,7 +6,7 @@ few seconds. What is told of a failure is redacted and bounded; a monitor's URL 
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -39,22 +39,15 @@ class Monitors:
     own: Monitor | None = None
     every: timedelta = timedelta(minutes=5)
 
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """What must be in no text that goes out."""
-        own = () if self.own is None else (self.own,)
-        return tuple(one.url for one in (*self.jobs.values(), *own))
-
 
 @dataclass(frozen=True, slots=True)
 class Sayings:
-    """Where the texts come from: a launch's log by its id (empty where there is none), and what must be in none.
+    """Where the texts come from: a launch's log by its id, empty where there is none.
 
-    Both are asked in another thread, and never raise.
+    It is asked in another thread, and never raises.
     """
 
     log_of: Callable[[str], str] = lambda _: ""
-    secrets: Callable[[], Iterable[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +194,9 @@ class Pinger:
     def _body(self, ping: _Ping) -> bytes:
         if ping.signal != "fail":
             return b""
-        known = (*self._sayings.secrets(), *self._monitors.urls)
         log = "" if ping.run is None else self._sayings.log_of(ping.run)
-        head = _encoded(redact(ping.text, known))[: LONGEST_BODY // 2]
-        tail = _encoded(redact(log, known))[-(LONGEST_BODY - len(head) - 1) :]
+        head = _encoded(redact(ping.text))[: LONGEST_BODY // 2]
+        tail = _encoded(redact(log))[-(LONGEST_BODY - len(head) - 1) :]
         return b"\n".join(filter(None, (head, tail)))
 
     def _note(self, monitor: Monitor, refusal: Refusal | None) -> None:

@@ -1,16 +1,16 @@
 """What is told outside holds no secret: known values and whatever looks like a credential are blotted out.
 
-Promise: where a text is redacted before it is cut, nothing of a known value of four characters or more is left.
-Patterns are a second net and no promise. Every pattern is bounded, so that a hostile log costs no more than its length.
+Promise: where a text is redacted before it is cut, nothing of a secret that this process has read is left. Patterns are
+a second net and no promise. Each is bounded, so that a hostile log costs no more than its length.
 """
 
 import re
-from collections.abc import Iterable
+
+from drorch.secrets import redacted
 
 BLOT = "***"
 """What stands in a secret's place."""
 
-_SHORTEST = 4
 _NAMES = (
     r"(?:password|passwd|passphrase|pgpassword|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|"
     r"account[_-]?key|credential)"
@@ -40,14 +40,13 @@ _PATTERNS = (
 )
 
 
-def redact(text: str, known: Iterable[str] = ()) -> str:
-    """The text without the values of `known` secrets and without what looks like a credential.
+def redact(text: str) -> str:
+    """The text without the secrets that this process has read and without what looks like a credential.
 
     That is: passwords in URLs, `password=...` and its like, Authorization headers, keys as AWS writes them, signatures
     of presigned URLs, private keys in PEM.
     """
-    for value in sorted({value for value in known if len(value) >= _SHORTEST}, key=len, reverse=True):
-        text = text.replace(value, BLOT)
+    text = redacted(text)
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text

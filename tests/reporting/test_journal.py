@@ -10,6 +10,7 @@ import pytest
 from drorch.cli.output.escaping import visible
 from drorch.model.event import Event, EventKind
 from drorch.reporting.journal import LONGEST_MESSAGE, Journal, Level, human_style, level_of, machine_style
+from drorch.secrets import remember
 from tests.doubles import FakeClock
 
 AT = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -88,7 +89,8 @@ def test_what_is_less_grave_than_asked_for_is_left_out() -> None:
 
 def test_no_secret_is_written_and_no_line_is_endless() -> None:
     lines: list[str] = []
-    journal = Journal(lines.append, machine_style, FakeClock(AT), secrets=lambda: [CANARY])
+    journal = Journal(lines.append, machine_style, FakeClock(AT))
+    remember(CANARY)
     long = "x" * (LONGEST_MESSAGE // 2 - 5) + CANARY + "y" * 10**6
     journal.note(Level.ERROR, long, log=long, url=f"postgresql://a:{CANARY[::-1]}@db/x")
     (line,) = lines

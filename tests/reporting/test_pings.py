@@ -14,6 +14,7 @@ from drorch.model.names import target_name
 from drorch.model.run import Trigger
 from drorch.reporting.monitor import monitor
 from drorch.reporting.pings import LONGEST_BODY, Monitors, Pinger, Sayings
+from drorch.secrets import remember
 from tests.doubles import FakeClock
 from tests.servers.monitor import MonitorServer
 from tests.servers.ports import free_ports
@@ -86,14 +87,18 @@ def test_a_run_is_told_from_its_start_to_its_success(server: MonitorServer) -> N
 
 @pytest.mark.parametrize("state", [LaunchState.FAILED, LaunchState.INCOMPLETE])
 def test_a_failure_is_told_with_the_redacted_end_of_its_log(server: MonitorServer, state: LaunchState) -> None:
-    log = "an old line\n" * 5000 + f"the server said password={CANARY} and {OTHER_CANARY}\nthe very end"
-    sayings = Sayings(log_of={LAUNCH.id: log}.__getitem__, secrets=lambda: [OTHER_CANARY])
+    log = (
+        "an old line\n" * 5000
+        + f"the server said password={CANARY}, {OTHER_CANARY} and {server.url}/{CANARY}\nthe very end"
+    )
+    remember(OTHER_CANARY)
+    sayings = Sayings(log_of={LAUNCH.id: log}.__getitem__)
     with Pinger(monitors(server), Ear(), SystemClock(), sayings) as pinger:
         pinger.observe(ended(state, f"the source {OTHER_CANARY} is empty"))
     (failure,) = server.heard
     assert failure.path == f"/{CANARY}/fail?{RID}"
     assert failure.body.startswith(f"job homes: {state}: the source *** is empty\n")
-    assert failure.body.endswith("the server said password=*** and ***\nthe very end")
+    assert failure.body.endswith("the server said password=***, *** and ***\nthe very end")
     assert len(failure.body.encode()) == LONGEST_BODY
     assert CANARY not in failure.body
     assert OTHER_CANARY not in failure.body
