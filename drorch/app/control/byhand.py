@@ -27,13 +27,21 @@ class Cancelled:
     complaints: tuple[str, ...]
 
 
-def pause(
-    configuration: Configuration, clock: Clock, jobs: Sequence[str], span: timedelta | None, reason: str
-) -> list[Pause]:
-    """Let jobs rest, or (none) all of them. Raises `CatalogError`, and `ConfigError` for a job that does not exist."""
-    until = None if span is None else clock.now() + span
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to rest (no job: everything), for how long (None: until it is resumed), and why."""
+
+    jobs: Sequence[str]
+    span: timedelta | None
+    reason: str
+
+
+def pause(configuration: Configuration, clock: Clock, wish: Wish) -> list[Pause]:
+    """Let schedules rest. Raises `CatalogError`, and `ConfigError` for a job that does not exist."""
+    until = None if wish.span is None else clock.now() + wish.span
+    order = PauseOrder(_names(configuration, wish.jobs), until, wish.reason)
     with _rest(configuration, clock) as rest:
-        return rest.pause(PauseOrder(_names(configuration, jobs), until, reason))
+        return rest.pause(order)
 
 
 def resume(configuration: Configuration, clock: Clock, jobs: Sequence[str]) -> list[Pause]:

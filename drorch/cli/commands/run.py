@@ -1,27 +1,26 @@
 """drorch run"""
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from drorch.actions.progress import Progress
-from drorch.app import configuration as app_configuration
-from drorch.app.jobs import JobRuns, run_jobs
+from drorch.app.control.reaching import Reached, reached
 from drorch.cli import exit_codes
-from drorch.cli.faults import fault_of
+from drorch.cli.daemon_shown import note_outdated
+from drorch.cli.following import follow
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
-from drorch.cli.output.writer import Output
 from drorch.cli.session import Session
+from drorch.cli.telling import tell
 from drorch.clock import SystemClock
+from drorch.config.configuration import Configuration
 from drorch.errors import Problem
-from drorch.ids import SHORT_HEX
-from drorch.model.run import Run, RunKind
-from drorch.orchestrator.runner import RunReport
-from drorch.units import format_duration, format_size
+from drorch.model.run import RunKind
 
-_CODES = (*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 61, 63)
+_CODES = (*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 60, 61, 63, 65)
 
 
 @click.command("run", cls=VerbCommand, exit_with=_CODES)
@@ -34,10 +33,31 @@ def command(context: click.Context, jobs: tuple[str, ...]) -> int:
     answer is made up for by the next run, as far as the retention there would keep what it lacks. With -t, the job is
     backed up to that target alone. What happens is written down in the catalog. A command over several jobs exits with
     the worst.
+
+    Where a daemon works with the same configuration, it is asked to run the jobs; what is shown is the same, and an
+    interruption cancels what was asked for.
     """
     session = Session.of(context)
-    output = session.output
-    configuration = app_configuration.load(session.values.get("config"))
+    with reached(session.values.get("config")) as found:
+        found.require_asked()
+        if found.daemon is None:
+            assert found.configuration is not None
+            return _run_here(session, found.configuration, jobs)
+        return _have_run(session, found, jobs)
+
+
+def _have_run(session: Session, found: Reached, jobs: tuple[str, ...]) -> int:
+    assert found.daemon is not None
+    note_outdated(session.output, found)
+    if session.retry_lock:
+        session.output.note("the daemon waits for locks as the job's retries say, not as --retry-lock does")
+    return follow(session, found.daemon.run(jobs, session.values.get("target")), SystemClock())
+
+
+def _run_here(session: Session, configuration: Configuration, jobs: tuple[str, ...]) -> int:
+    # By name, so that whoever asks a daemon does not pay for loading the engine.
+    app_jobs = importlib.import_module("drorch.app.jobs")
+    output, target = session.output, session.values.get("target")
 
     @contextmanager
     def progress(kind: RunKind, _target: str) -> Iterator[Progress]:
@@ -45,54 +65,12 @@ def command(context: click.Context, jobs: tuple[str, ...]) -> int:
             yield shown
 
     worst = 0
-    target = session.values.get("target")
-    wanted = JobRuns(jobs, None if target is None else (target,), session.retry_lock, output.note)
-    for told in run_jobs(configuration, wanted, SystemClock(), progress):
-        if isinstance(told, str):
-            output.problem(Problem("catalog", told), during="warning")
+    wanted = app_jobs.JobRuns(jobs, None if target is None else (target,), session.retry_lock, output.note)
+    for report in app_jobs.run_jobs(configuration, wanted, SystemClock(), progress):
+        if isinstance(report, str):
+            output.problem(Problem("catalog", report), during="warning")
         else:
-            worst = max(worst, _tell(output, told))
+            told = app_jobs.told_of(report)
+            tell(output, told)
+            worst = max(worst, told.exit_code)
     return worst
-
-
-def _tell(output: Output, report: RunReport) -> int:
-    run = report.run
-    for alarm in report.alarms:
-        output.problem(Problem(run.target, alarm.event.message), during="alarm")
-    if output.json:
-        output.message({"message_type": "run", **_facts(report), "exit_code": report.exit_code})
-    if report.fault is not None:
-        fault = fault_of(report.fault)
-        output.problem(Problem(f"{run.job}@{run.target}", fault.line.removeprefix("drorch: ")), during="run")
-        return report.exit_code
-    for problem in run.problems:
-        output.problem(problem, during=run.kind.value)
-    if not output.json:
-        output.line(f"{run.job}@{run.target}: {run.outcome}, {_summary(run)}, in {format_duration(run.seconds or 0.0)}")
-    return report.exit_code
-
-
-def _summary(run: Run) -> str:
-    stored = format_size(run.counters.get("data_added_packed", 0))
-    if run.kind is RunKind.COPY:
-        count = run.counters.get("snapshots_copied", 0)
-        return f"{count} {'snapshot' if count == 1 else 'snapshots'} copied: {stored} stored"
-    assert run.snapshot is not None
-    read = f"{run.counters['total_files_processed']} files, {format_size(run.counters['total_bytes_processed'])}"
-    return f"snapshot {run.snapshot.hex()[:SHORT_HEX]}: {read}, {stored} stored"
-
-
-def _facts(report: RunReport) -> dict[str, object]:
-    run = report.run
-    return {
-        "run_id": run.id,
-        "job": run.job,
-        "kind": run.kind.value,
-        "target": run.target,
-        "outcome": run.outcome.value,
-        "snapshot_id": run.snapshot.hex() if run.snapshot else None,
-        "started": run.started.isoformat(),
-        "ended": run.ended.isoformat() if run.ended else None,
-        "counters": dict(run.counters),
-        "problems": [{"subject": problem.subject, "message": problem.message} for problem in run.problems],
-    }

@@ -1,23 +1,29 @@
 """drorch status"""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
 
-from drorch.app import configuration as app_configuration
 from drorch.app import status as app_status
+from drorch.app.control import byhand
+from drorch.app.control.reaching import Reached, reached
 from drorch.app.status import Status
 from drorch.cli import exit_codes
+from drorch.cli.daemon_shown import note_outdated, show_daemon, show_pauses
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.writer import Output
 from drorch.cli.proofs import proof_record, proof_text
 from drorch.cli.session import Session
-from drorch.clock import SystemClock
-from drorch.errors import Outcome
+from drorch.clock import Clock, SystemClock
+from drorch.errors import CatalogError, DaemonUnavailable, Outcome, Problem
 from drorch.ids import SHORT_HEX
 from drorch.model.hold import Hold, Lineage
+from drorch.model.launch import Pause
 from drorch.model.run import Run
 from drorch.model.standing import Condition, Standing
+from drorch.orchestrator.control.contract import DaemonStanding
+from drorch.orchestrator.control.wording import said_pause, said_standing
 from drorch.units import counted, duration_text, rough_span
 
 _COLUMNS = ("Job", "Target", "Standing", "Last run", "Next due", "Newest snapshot", "Proof", "Findings")
@@ -32,17 +38,49 @@ def command(context: click.Context, /) -> int:
     what is proven of it, and open findings. All of it is known from the catalog; no target is touched. A job is
     overdue where a run it was due for did not begin, or where its newest snapshot is older than the objective. With
     -t, only what is saved to that target is shown.
+
+    Where a daemon works with the same configuration, what it runs, what waits, what is due next and what rests is
+    shown, too. A member of its group who may not read the configuration sees that much.
     """
     session = Session.of(context)
-    configuration = app_configuration.load(session.values.get("config"))
-    found = app_status.status(configuration, SystemClock(), session.values.get("target"))
-    if session.output.json:
-        session.output.message(_record(found))
-    else:
-        _show(session.output, found)
-    for problem in found.refused:
-        session.output.problem(problem, during="spool")
-    return Outcome.OVERDUE if found.overdue else Outcome.OK
+    output, clock = session.output, SystemClock()
+    with reached(session.values.get("config")) as found:
+        daemon = None if found.daemon is None else found.daemon.standing()
+        standings, pauses, fault = _asked_of_catalog(found, session.values.get("target"), clock)
+        if output.json:
+            output.message(_record(standings, daemon, pauses, clock.now()))
+        else:
+            if standings is not None:
+                _show(output, standings)
+            if daemon is None:
+                show_pauses(output, pauses)
+            else:
+                show_daemon(output, daemon, clock.now(), jobs_too=standings is None)
+        if isinstance(found.fault, DaemonUnavailable):
+            output.problem(Problem("daemon", found.fault.message), during="warning")
+        note_outdated(output, found)
+    if fault is not None:
+        raise fault
+    if standings is None:
+        return Outcome.OK
+    for problem in standings.refused:
+        output.problem(problem, during="spool")
+    return Outcome.OVERDUE if standings.overdue else Outcome.OK
+
+
+def _asked_of_catalog(
+    found: Reached, target: str | None, clock: Clock
+) -> tuple[Status | None, Sequence[Pause], CatalogError | None]:
+    """How jobs stand and what rests; what a daemon says is shown even where the catalog cannot be read."""
+    if found.configuration is None:
+        return None, (), None
+    try:
+        status = app_status.status(found.configuration, clock, target)
+        return status, byhand.pauses(found.configuration, clock), None
+    except CatalogError as fault:
+        if found.daemon is None:
+            raise
+        return None, (), fault
 
 
 def _show(output: Output, found: Status) -> None:
@@ -113,9 +151,20 @@ def _proof(standing: Standing, now: datetime) -> str:
     return f"{text}, an older one {proof_text(older, now)}"
 
 
-def _record(found: Status) -> dict[str, object]:
+def _record(
+    found: Status | None, daemon: DaemonStanding | None, pauses: Sequence[Pause], now: datetime
+) -> dict[str, object]:
+    rest = pauses if daemon is None else daemon.pauses
     return {
         "message_type": "status",
+        **({"time": now.isoformat(), "jobs": None} if found is None else _standings_record(found)),
+        "pauses": [said_pause(one) for one in rest],
+        "daemon": None if daemon is None else said_standing(daemon),
+    }
+
+
+def _standings_record(found: Status) -> dict[str, object]:
+    return {
         "time": found.at.isoformat(),
         "host": found.host,
         "overdue": found.overdue,

@@ -143,8 +143,13 @@ def _span(said: object) -> timedelta | None:
     return timedelta(seconds=said)
 
 
+def is_reason(text: str) -> bool:
+    """Whether a pause may have this reason: one line that shows as it is."""
+    return len(text) <= LONGEST_REASON and text.isprintable()
+
+
 def _reason(said: object) -> str:
-    if not isinstance(said, str) or len(said) > LONGEST_REASON or not said.isprintable():
+    if not isinstance(said, str) or not is_reason(said):
         raise UsageError("that is no reason", hint=f"Write one line of at most {LONGEST_REASON} characters.")
     return said
 
