@@ -20,10 +20,10 @@ drorch reads one TOML file: the one named with `-c`, or by `$DRORCH_CONFIG`, or 
 `/etc/drorch/jobs.toml`. As root it reads what `-c` names and what lies in `/etc/drorch`, nothing else. A file is
 refused where others than you and root may write it or its folder, since a configuration can run commands.
 
-`drorch config check` reports every fault at once, each with its line, and shows when each job runs next;
-`config show` says what drorch makes of the file, `config schema` writes a JSON Schema for editors, `config example` a
-commented example. Unknown keys are errors, and nothing is coerced: a string is not a number. Lists replace, they never
-merge.
+`drorch config check` reports every fault at once, each with its line, shows when each job begins next, and warns of an
+RPO that its schedule cannot keep; `config show` says what drorch makes of the file (all but the URLs of monitors, which
+it shortens), `config schema` writes a JSON Schema for editors, `config example` a commented example. Unknown keys are
+errors, and nothing is coerced: a string is not a number. Lists replace, they never merge.
 
 | Kind | How it is written |
 |---|---|
@@ -38,8 +38,16 @@ merge.
 | secret | a reference: `{ file = "..." }`, `{ env = "..." }`, `{ command = ["..."] }` or `{ credential = "..." }` |
 
 A job that names its hours runs exactly once for each, on the days when clocks change too: what falls into the hour that
-is skipped runs when the clocks have been put forward, and of the hour that comes twice the first counts. `"every 4h"`
-counts hours as they pass, from a midnight.
+is skipped runs when the clocks have been put forward, and of the hour that comes twice the first counts. A schedule
+whose field of hours begins with `*` runs whenever clocks show a time that it names. `"every 4h"` counts hours as they
+pass, from the last time it was due, or else from a midnight. What was missed is made up for once.
+
+What is due begins after its jitter, in the first moment that its windows permit. A window is days, times or both
+(`"fri-mon 20:00-08:00"` begins on each of the four days, and ends on the next), and may be bound to dates, both of
+which it includes.
+
+The targets of a job that follow its own schedule are served by one run each time: the source is read once, and copies
+are made. A target with a schedule of its own is served by runs of its own. Both are conducted as the job says.
 """
 _TABLES = (
     ("[drorch]", "GeneralTable"),

@@ -45,14 +45,76 @@ def test_check_tells_the_next_three_times_of_every_schedule(file: Path) -> None:
     assert told.stderr.decode().splitlines() == [f"{file} is sound: 2 jobs, 1 targets"]
 
 
+MORE = """
+[jobs.dump]
+source = { type = "command", dump = ["true"] }
+targets = ["onsite"]
+after = "homes"
+[jobs.night]
+source = { type = "files", paths = ["/etc"] }
+targets = ["onsite"]
+schedule = "every 1h"
+timezone = "UTC"
+jitter = "90m"
+allowed = ["23:00-24:00"]
+blackout = ["2001-01-01"]
+[jobs.over]
+source = { type = "files", paths = ["/etc"] }
+targets = ["onsite"]
+schedule = "@daily"
+allowed = ["2001-01-01/2001-01-31"]
+[maintenance.onsite]
+check = { schedule = "0 4 * * sun", parts = 4 }
+"""
+
+
+def test_check_tells_what_begins_when_and_what_never_does(file: Path) -> None:
+    file.write_text(SOUND + MORE)
+    told = drorch("config", "check", "-c", file)
+    dump, night, over, check = told.stdout.decode().splitlines()[4:]
+    assert dump.split() == ["dump", "onsite", "after", "homes"]
+    rule = "every 1h; UTC; up to 90m later; in 23:00-24:00; not in 2001-01-01"
+    assert night.split(None, 2)[2].startswith(rule)
+    assert night.count(" 23:") == 4
+    assert over.endswith("never")
+    assert check.split()[:7] == ["(check)", "onsite", "0", "4", "*", "*", "sun"]
+    assert check.count("Sun ") == check.count("04:00 CE") == 3
+    assert told.stderr.decode().splitlines()[0] == f"warning: {file}: the windows of over let it begin no more"
+
+
 def test_check_as_json(file: Path) -> None:
+    file.write_text(SOUND + MORE)
     told = drorch_json("-c", file, "config", "check")
-    homes, etc = told["schedules"]
-    assert (told["file"], told["timezone"], told["warnings"]) == (str(file), "Europe/Berlin", [])
-    assert (homes["job"], homes["target"], homes["schedule"]) == ("homes", "onsite", "30 2 * * *")
+    homes, etc, dump, night, over, check = told["schedules"]
+    assert (told["file"], told["timezone"]) == (str(file), "Europe/Berlin")
+    assert told["warnings"] == ["the windows of over let it begin no more"]
+    assert (homes["kind"], homes["name"], homes["line"], homes["targets"]) == ("job", "homes", "homes", ["onsite"])
+    assert (homes["schedule"], homes["timezone"], homes["after"]) == ("30 2 * * *", "Europe/Berlin", None)
     assert [moment[10:16] for moment in homes["next"]] == ["T02:30"] * 3
-    assert (etc["schedule"], etc["next"]) == (None, [])
+    assert homes["begins"] == homes["next"]
+    assert (etc["schedule"], etc["next"], etc["begins"]) == (None, [], [])
+    assert (dump["schedule"], dump["after"]) == (None, "homes")
+    assert (night["jitter_seconds"], night["allowed"], night["blackout"]) == (5400.0, ["23:00-24:00"], ["2001-01-01"])
+    assert all(moment[10:13] == "T23" for moment in night["begins"])
+    assert (over["begins"], len(over["next"])) == ([None], 1)
+    assert (check["kind"], check["name"], check["targets"]) == ("check", "onsite", ["onsite"])
     assert len(told["digest"]) == 64
+
+
+def test_check_warns_of_promises_that_cannot_be_kept(file: Path, tmp_path: Path) -> None:
+    general = f'[drorch]\nstate_dir = "{tmp_path}/state"\n'
+    sound = SOUND.replace("[drorch]\n", general).replace(
+        'paths = ["/home"] }', 'paths = ["/home"] }\nobjectives = { rpo = "2h" }'
+    )
+    file.write_text(sound)
+    told = drorch("config", "check", "-c", file).stderr.decode().splitlines()
+    assert told[0].startswith(f"warning: {file}: job homes promises an RPO of 2h, but 2")
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_example_is_worth_no_warning(file: Path) -> None:
+    file.write_text(example())
+    assert drorch_json("config", "check", "-c", file)["warnings"] == []
 
 
 def test_every_fault_is_told_on_a_line_of_its_own(file: Path) -> None:
