@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from drorch.app.configuration import load
+from drorch.app.watch import pulse_of
 from tests.cli.commandline import drorch, fault_line
 from tests.cli.scheduled import install
 
@@ -65,9 +67,9 @@ def findings(file: Path, *arguments: str) -> list[tuple[str, str]]:
 def test_a_daemon_from_its_death_to_its_return(tmp_path: Path) -> None:
     file, state = install(tmp_path), tmp_path / "state"
     place = state / "control.sock"
-    alarm = fault_like(file, status=70)
+    alarm = alarm_of(file)
     assert alarm.startswith(f"watch: daemon: no daemon runs: nothing is at {place}. Type: systemctl status drorch")
-    fault_like(file, status=70)
+    alarm_of(file)
     assert findings(file) == [("daemon-dead", "open")]
     with listening(place, says(identity(file, state))):
         done = drorch("-c", file, "watch", "--patience", "0s")
@@ -75,13 +77,11 @@ def test_a_daemon_from_its_death_to_its_return(tmp_path: Path) -> None:
     assert done.stderr == b"the daemon answers again\n"
     assert findings(file) == []
     assert findings(file, "--all") == [("daemon-dead", "closed")]
-    with listening(place, says(identity(file, state))):
-        assert drorch("-c", file, "watch").stderr == b""
 
 
-def fault_like(file: Path, *, status: int) -> str:
+def alarm_of(file: Path) -> str:
     """The one line on stderr."""
-    done = drorch("-c", file, "watch", "--patience", "0s", status=status)
+    done = drorch("-c", file, "watch", "--patience", "0s", status=70)
     [line] = done.stderr.decode().splitlines()
     assert done.stdout == b""
     return line
@@ -92,7 +92,7 @@ def test_a_daemon_that_was_killed_is_told_from_one_that_was_stopped(tmp_path: Pa
     place.parent.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as killed:
         killed.bind(str(place))
-    assert "the daemon is dead: nobody listens any more" in fault_like(file, status=70)
+    assert "the daemon is dead: nobody listens any more" in pulse_of(load(str(file))).fault
 
 
 def test_a_daemon_that_starts_meanwhile_is_waited_for(tmp_path: Path) -> None:
@@ -110,17 +110,17 @@ def test_a_daemon_that_starts_meanwhile_is_waited_for(tmp_path: Path) -> None:
 def test_what_answers_as_no_daemon_of_ours_is_none(tmp_path: Path) -> None:
     file, state = install(tmp_path), tmp_path / "state"
     state.mkdir(mode=0o700)
-    place = state / "control.sock"
+    place, configuration = state / "control.sock", load(str(file))
     for answer, told in (
         (says(identity(file, tmp_path / "other")), "is another's: its state_dir is"),
         (says({"hello": {}}), "in words that are not known here"),
         (lambda caller: caller.recv(4096), "hung up"),
     ):
         with listening(place, answer):
-            assert told in fault_like(file, status=70)
+            assert told in pulse_of(configuration).fault
     busy = {"error": {"message": "64 others ask the daemon now", "hint": None, "code": 1}}
     with listening(place, says(busy)):
-        assert drorch("-c", file, "watch", "--patience", "0s").stdout == b"the daemon answers\n"
+        assert pulse_of(configuration).alive
 
 
 def test_a_loop_that_stands_still_is_noticed(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_loop_that_stands_still_is_noticed(tmp_path: Path) -> None:
     still = threading.Event()
     with listening(state / "control.sock", lambda _: still.wait(60)):
         try:
-            assert "gives no answer" in fault_like(file, status=70)
+            assert "gives no answer" in pulse_of(load(str(file))).fault
         finally:
             still.set()
 
