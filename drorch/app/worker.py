@@ -22,7 +22,7 @@ from drorch.app.targets import access_of
 from drorch.app.told import Told
 from drorch.clock import Clock, SystemClock
 from drorch.config.configuration import Configuration
-from drorch.errors import DrorchError, IntegrityError, Problem
+from drorch.errors import IntegrityError, Problem
 from drorch.model.launch import WorkKind
 from drorch.model.run import RunKind
 from drorch.orchestrator.checking import Checker
@@ -31,7 +31,6 @@ from drorch.orchestrator.errand import Errand
 from drorch.orchestrator.supervision.order import Order
 from drorch.process.supervised import LONGEST_LINE
 from drorch.secrets import redacted
-from drorch.units import size_text
 
 _PROGRESS_SECONDS = 1.0
 _MOST_CHARACTERS = 8192
@@ -124,13 +123,9 @@ def carry_out(order: Order, voice: Voice, clock: Clock | None = None) -> int:
     clock = clock or SystemClock()
     configuration = load(order.config)
     occasion = Occasion(Doer(order.user, order.uid, order.tty), order.trigger, order.launch)
-    try:
-        if order.kind is WorkKind.JOB:
-            return _run_job(configuration, order, occasion, voice, clock)
-        return _check_target(configuration, order, occasion, voice, clock)
-    except MemoryError as fault:
-        limit = "" if order.memory is None else f": its limit is {size_text(order.memory)}"
-        raise DrorchError(f"the run is out of memory{limit}", hint="Give it a higher memory_limit.") from fault
+    if order.kind is WorkKind.JOB:
+        return _run_job(configuration, order, occasion, voice, clock)
+    return _check_target(configuration, order, occasion, voice, clock)
 
 
 def _run_job(configuration: Configuration, order: Order, occasion: Occasion, voice: Voice, clock: Clock) -> int:
