@@ -12,6 +12,7 @@ from pathlib import Path
 from drorch import __version__
 from drorch.app.books import place_of, upgrade
 from drorch.app.configuration import load
+from drorch.app.patrol import Patrol
 from drorch.app.roster import roster_of, variables_for
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.clock import Clock
@@ -105,6 +106,8 @@ class _Installation:
     def house(self, inhibitor: Inhibitor, clock: Clock) -> House:
         """The same as the daemon is given it."""
         self.clock = clock
+        observer = Observers([self.journal, self.pinger])
+        patrol = Patrol(lambda: self.configuration, self.cabinet.open, observer, self.pinger, clock)
         return House(
             host=self.configuration.host,
             state_dir=self.configuration.state_dir,
@@ -114,9 +117,9 @@ class _Installation:
             load=self.load,
             open=self.cabinet.open,
             start=self.start,
-            patrol=lambda: None,
+            patrol=patrol.make_round,
             working=lambda works: inhibitor.follow(working=works),
-            observer=Observers([self.journal, self.pinger]),
+            observer=observer,
             note=lambda level, words: self.journal.note(_LEVELS[level], words),
             announcer=Announcer(Asked.taken_from(os.environ), clock),
         )
