@@ -21,7 +21,7 @@ second-opinion: ## the S3 target on another server, Ceph's gateway, which is ins
 	@sh scripts/second-opinion.sh
 
 torture: setup ## the tests that search for faults, for an hour or as long as DRORCH_EXAMPLES makes it; seeds are printed
-	DRORCH_TORTURE=1 $(BIN)/python -m pytest -q -s tests/machine tests/catalog/test_writers.py
+	DRORCH_TORTURE=1 $(BIN)/python -m pytest -q -s tests/machine tests/catalog/test_writers.py tests/crash/test_kill_daemon.py
 
 check: setup ## lint, types, floors and house rules
 	$(BIN)/ruff check .
