@@ -33,7 +33,8 @@ def strike(cookie: str, spared: Collection[int] = ()) -> int:
     """
     spared = {*spared, os.getpid()}
     found = {pid: started for pid, started in _members(cookie).items() if pid not in spared}
-    for pid, started in found.items():
+    # The eldest first: who sees its children die has no time left to act on it.
+    for pid, started in sorted(found.items(), key=lambda one: (one[1], one[0])):
         _kill(pid, started)
     return len(found)
 

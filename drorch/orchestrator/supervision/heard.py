@@ -44,8 +44,9 @@ class Complained:
 class Ended:
     """The worker has ended, and so has its family: the last that is heard.
 
-    `exit_code` is None where a signal ended it. `reason` says in one line why it did not end well; it is empty where
-    the exit code speaks for itself. `stopped`: drorch ended it, on somebody's word or because it took too long.
+    `exit_code` is None where a signal ended it. `reason` says in one line why it did not end well: a signal, being
+    stopped, or what it complained of last. It is empty where that is not known, and what was reported may tell.
+    `stopped`: drorch ended it, on somebody's word or because it took too long.
     `out_of_memory`: it may have died for want of memory.
     """
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from drorch.clock import Clock
+from drorch.errors import Outcome
 from drorch.model.conduct import Allowance, DiskPriority
 from drorch.orchestrator.supervision.heard import Complained, Ended, Heard, Moved, Reported, Said, understood
 from drorch.orchestrator.supervision.log import Log
@@ -27,6 +28,9 @@ _MOST_LINES, _LAST_LINES = 32, 4096
 _MOST_PIECES, _LAST_PIECES = 16, 256
 _GLANCE_SECONDS = 0.05
 _BURIAL_SECONDS = 10.0
+_SPOKEN_FOR = frozenset({Outcome.OK, Outcome.SOURCE_INCOMPLETE, Outcome.COPY_MISSING})
+"""Exit codes of workers whose reports tell all there is."""
+
 _IONICE = {DiskPriority.IDLE: ("-c", "3"), DiskPriority.LOW: ("-c", "2", "-n", "7"), DiskPriority.NORMAL: ()}
 
 
@@ -70,6 +74,8 @@ class Ward:
         self._reason = ""
         self._asked: float | None = None
         self._pressed = self._killing = False
+        self._complaint = ""
+        self._is_told_why = False
         self._end: WorkerEnd | None = None
         self._buried_by = 0.0
         self._quiet_looks = 0
@@ -170,8 +176,11 @@ class Ward:
             case Said(level, message):
                 self._log.line(f"{level}: {message}")
             case Complained(text):
+                self._complaint = text
                 self._log.line(f"complaint: {text}")
-            case Reported() | Ended():
+            case Reported(document):
+                self._is_told_why = self._is_told_why or document.get("fault") is not None
+            case Ended():
                 pass
 
     def _read(self, pieces: int) -> None:
@@ -219,8 +228,10 @@ class Ward:
         stopped = bool(self._reason) and end.code != 0
         if stopped:
             reason = f"it was stopped: {self._reason}"
+        elif end.code is None:
+            reason = f"its process {end.words}"
         else:
-            reason = f"its process {end.words}" if end.code is None else ""
+            reason = "" if self._is_told_why or end.code in _SPOKEN_FOR else self._complaint
         self._log.line(f"its process {end.words}")
         self.close()
         return Ended(end.code, reason, stopped, end.out_of_memory)

@@ -39,6 +39,19 @@ def test_an_exit_code_speaks_for_itself(tmp_path: Path, code: int) -> None:
         assert is_gone(ward.identity)
 
 
+def test_what_a_worker_that_fails_complained_of_last_is_the_reason(tmp_path: Path) -> None:
+    code = 'line.say(\'{"complaint": "one"}\')\nline.say(\'{"complaint": "two"}\')\nsys.exit(%d)'
+    for status, reason in ((4, "two"), (0, ""), (3, ""), (24, "")):
+        with ward_over(tmp_path, python(code % status)) as ward:
+            assert ended(ward) == Ended(status, reason)
+
+
+def test_a_fault_that_was_reported_is_told_by_the_report(tmp_path: Path) -> None:
+    words = ('{"told": {"fault": {"message": "x"}}}', '{"complaint": "the catalog is closed"}')
+    with ward_over(tmp_path, python(f"for word in {words!r}: line.say(word)\nsys.exit(20)")) as ward:
+        assert ended(ward) == Ended(20)
+
+
 def test_one_that_dies_without_a_word_has_a_reason(tmp_path: Path) -> None:
     with ward_over(tmp_path, shell("kill -KILL $$")) as ward:
         assert ended(ward) == Ended(None, "its process was killed by SIGKILL")
