@@ -156,6 +156,7 @@ missing_test_packages() {
     command -v strace >/dev/null 2>&1 || echo strace
     command -v sshd >/dev/null 2>&1 || echo openssh-server
     command -v ssh >/dev/null 2>&1 || echo openssh-client
+    command -v systemd-analyze >/dev/null 2>&1 || echo systemd
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
 }
 

@@ -161,7 +161,8 @@ def _snapshots(configuration: Configuration) -> Iterator[str]:
     yield f"# Snapshots of file systems are taken for: {', '.join(job.name for job in jobs)}. That takes the right to"
     yield "# mount, the devices, and writing to where the files lie."
     yield "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_MKNOD"
-    yield "PrivateDevices=no"
+    # To protect the clock takes away every device that is not listed.
+    yield from ("PrivateDevices=no", "ProtectClock=no")
     yield "SystemCallFilter=@mount"
     yield "ReadWritePaths=/"
 

@@ -3,7 +3,10 @@
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from tests.sources.needs import need_program, need_root
 from tests.systemd.units import TIMEOUT_SECONDS, setting, tool
 
 _CALL = re.compile(r"^(?:\d+ +)?([a-z_0-9]+)\(", re.MULTILINE)
-_WRITABLE_CODE = re.compile(r"PROT_WRITE\|PROT_EXEC|mprotect\([^)]*PROT_EXEC|SHM_EXEC")
+_WRITABLE_CODE = re.compile(r"PROT_WRITE\|PROT_EXEC|mprotect\([^)\n]*PROT_EXEC|SHM_EXEC")
 _NOBODY = 65534
 
 
@@ -77,6 +80,47 @@ def test_a_job_makes_no_system_call_that_is_not_allowed(tmp_path: Path) -> None:
         assert {"openat", "execve", "fcntl"} <= calls
         assert calls - allowed(unit) == set()
     assert {"mount", "setuid", "reboot", "ptrace"} & allowed(DAEMON) == set()
+
+
+def test_a_daemon_under_its_unit_runs_a_job_reloads_and_ends(tmp_path: Path) -> None:
+    """It has the capabilities of the unit, and whatever it and its workers do is allowed by the unit."""
+    need_root()
+    config, trace, place = install(tmp_path), tmp_path / "trace", tmp_path / "notify"
+    strace = [need_program("strace"), "-D", "-f", "-qq", "-o", str(trace)]
+    if subprocess.run([*strace, "true"], capture_output=True, timeout=TIMEOUT_SECONDS, check=False).returncode:
+        pytest.skip("strace may trace nothing here")
+    manager = {"NOTIFY_SOCKET": str(place), "WATCHDOG_USEC": "1000000"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening, (tmp_path / "log").open("wb") as log:
+        listening.bind(str(place))
+        listening.settimeout(TIMEOUT_SECONDS)
+        daemon = subprocess.Popen(
+            [*strace, *confined(DAEMON), *line("-c", config, "daemon")], stderr=log, env=environment(manager)
+        )
+        try:
+            awaited(listening, "READY=1")
+            run([*confined(WATCH), *line("-c", config, "watch", "--patience", "0s")])
+            run(line("-c", config, "run", "homes"))
+            awaited(listening, "WATCHDOG=1")
+            daemon.send_signal(signal.SIGHUP)
+            awaited(listening, "RELOADING=1")
+            awaited(listening, "READY=1")
+            daemon.send_signal(signal.SIGTERM)
+            awaited(listening, "STOPPING=1")
+            assert daemon.wait(TIMEOUT_SECONDS) == 0, (tmp_path / "log").read_text()
+        finally:
+            daemon.kill()
+            daemon.wait()
+    # What setpriv does before the daemon begins is not the daemon's.
+    text = trace.read_text(errors="replace").partition(f'execve("{sys.executable}"')[2]
+    assert {"execve", "pidfd_open"} <= set(_CALL.findall(text))
+    assert set(_CALL.findall(text)) - allowed(DAEMON) == set()
+    assert _WRITABLE_CODE.findall(text) == []
+
+
+def awaited(listening: socket.socket, word: str) -> None:
+    """Read what the daemon tells the service manager until it says this."""
+    while word not in listening.recv(65536).decode().split("\n"):
+        pass
 
 
 def test_the_daemon_reads_what_is_anybodys_and_writes_what_is_its_own(tmp_path: Path) -> None:
