@@ -175,6 +175,7 @@ def test_who_asks_and_hangs_up_half_is_answered(desk: Served) -> None:
 
 def test_the_loop_rests_while_nobody_asks(desk: Served, line: Line) -> None:
     line.ask(verb="run", jobs=["homes"], follow=True)
+    desk.do(lambda: None)
     turns = desk.turns
     desk.do(lambda: None)
     desk.do(lambda: None)
