@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from drorch.actions.snapshots import SnapshotFilter
-from drorch.app.books import opened_catalog
+from drorch.app.catalogs import opened_catalog
 from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.clock import Clock

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from drorch.app.books import kept_books, opened_catalog
+from drorch.app.books import kept_books
+from drorch.app.catalogs import opened_catalog
 from drorch.app.configuration import load
 from drorch.app.state import travelled_heads
 from drorch.clock import Clock

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drorch.app import configuration as configurations
 from drorch.app.access import Access
-from drorch.app.books import upgrade
+from drorch.app.catalogs import upgrade
 from drorch.app.door import opened
 from drorch.app.rebuild import Doors, Rebuilt, carry_out, doors_of
 from drorch.app.targets import location_of

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drorch import __version__
-from drorch.app.books import place_of, upgrade
+from drorch.app.catalogs import place_of, upgrade
 from drorch.app.configuration import load
+from drorch.app.frozen import remove_leftovers
 from drorch.app.patrol import Patrol
 from drorch.app.roster import roster_of, variables_for
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
@@ -49,6 +50,8 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
     log = journal(configuration)
     cabinet = Cabinet(place_of(configuration), lambda words: log.note(Level.WARNING, words), clock)
     with cabinet, Pinger(_monitors(configuration, log), log, clock, _sayings(configuration)) as pinger:
+        for complaint in remove_leftovers(configuration.state_dir):
+            log.note(Level.WARNING, complaint)
         installation = _Installation(configuration, config_file, cabinet, pinger, log)
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from drorch.app.books import opened_catalog
+from drorch.app.catalogs import opened_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import UsageError

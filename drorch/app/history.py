@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from drorch.app.books import opened_catalog
+from drorch.app.catalogs import opened_catalog
 from drorch.catalog.open import Catalog
 from drorch.catalog.paths.values import (
     FoundPath,

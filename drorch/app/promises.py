@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from drorch.app.books import place_of
+from drorch.app.catalogs import place_of
 from drorch.catalog.inspection import looked_at
 from drorch.catalog.queries import Queries, RunQuery
 from drorch.clock import Clock

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from drorch.app.access import Access
-from drorch.app.books import place_of, upgrade
+from drorch.app.catalogs import place_of, upgrade
 from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.catalog.merging import Taken

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from drorch import __version__
 from drorch.actions.backup import BackupResult
-from drorch.app.books import place_of, upgrade
+from drorch.app.catalogs import place_of, upgrade
 from drorch.app.door import opened
 from drorch.app.targets import access_of
 from drorch.clock import Clock

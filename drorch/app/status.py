@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from drorch.app.books import opened_catalog, place_of
+from drorch.app.catalogs import opened_catalog, place_of
 from drorch.app.standings import look
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.app.books import opened_catalog
+from drorch.app.catalogs import opened_catalog
 from drorch.app.configuration import broken_promises, load
 from drorch.catalog.record import Record
 from drorch.config.configuration import Configuration

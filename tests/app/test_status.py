@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drorch.app.books import opened_catalog
+from drorch.app.catalogs import opened_catalog
 from drorch.app.configuration import load
 from drorch.app.status import Status, status
 from drorch.catalog.record import Record, Stored

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from drorch.app.books import kept_books, opened_catalog
+from drorch.app.books import kept_books
+from drorch.app.catalogs import opened_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import UsageError

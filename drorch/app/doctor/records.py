@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from drorch.app.books import place_of
+from drorch.app.catalogs import place_of
 from drorch.app.doctor.machine import folder_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.catalog.inspection import behind, damage, is_lost
