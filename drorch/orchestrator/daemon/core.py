@@ -50,7 +50,7 @@ class Core:
         self.clock = clock
         self.register = Register(self._launches, self._complain)
         self.agenda = Agenda(roster, self.register)
-        self.runs = Runs(self.register, self._start)
+        self.runs = Runs(self.register, self._start, clock)
         self.followers: list[Followers] = []
         self.pauses: list[Pause] = []
         self.since = clock.now()

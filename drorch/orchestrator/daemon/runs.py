@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.model.launch import Launch, LaunchState, Pause, Work
 from drorch.model.timetable import HORIZON, permitted_from
@@ -39,9 +40,10 @@ class Failure:
 class Runs:
     """The queue and the processes. Every change is written down in the register."""
 
-    def __init__(self, register: Register, start: Start) -> None:
+    def __init__(self, register: Register, start: Start, clock: Clock) -> None:
         self._register = register
         self._start = start
+        self._clock = clock
         self.waiting: dict[str, Waiting] = {}
         self.running: dict[str, Running] = {}
 
@@ -90,7 +92,7 @@ class Runs:
             except DrorchError as fault:
                 yield Failure(launch, entry, Ending(fault.exit_code, fault.message))
                 continue
-            launch = replace(launch, state=LaunchState.RUNNING, started=now, process=ward.identity)
+            launch = replace(launch, state=LaunchState.RUNNING, started=self._clock.now(), process=ward.identity)
             running = Running(launch, entry, ward)
             self.running[launch.id] = running
             self._register.note(launch)
