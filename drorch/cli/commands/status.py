@@ -10,6 +10,7 @@ from drorch.app.control import byhand
 from drorch.app.control.reaching import Reached, reached
 from drorch.app.status import Status
 from drorch.cli import exit_codes
+from drorch.cli.checks_shown import check_record, show_checks
 from drorch.cli.daemon_shown import note_outdated, show_daemon, show_pauses
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.writer import Output
@@ -36,8 +37,8 @@ def command(context: click.Context, /) -> int:
 
     For each job and target: the last run, when the next is due, the newest snapshot's age against the objective (rpo),
     what is proven of it, and open findings. All of it is known from the catalog; no target is touched. A job is
-    overdue where a run it was due for did not begin, or where its newest snapshot is older than the objective. With
-    -t, only what is saved to that target is shown.
+    overdue where a run it was due for did not begin, or where its newest snapshot is older than the objective. Where
+    checks of targets are scheduled, they are shown, too. With -t, only what concerns that target is.
 
     Where a daemon works with the same configuration, what it runs, what waits, what is due next and what rests is
     shown, too. A member of its group who may not read the configuration sees that much.
@@ -88,6 +89,7 @@ def _show(output: Output, found: Status) -> None:
     for standing in found.standings:
         for reason in standing.reasons:
             output.line(f"{standing.duty.job.name}@{standing.duty.target}: {reason}")
+    show_checks(output, found.maintenance, found.at)
     if found.findings:
         output.line(f"{counted(len(found.findings), 'open finding')}: {_kinds(found)}")
     for hold in found.holds:
@@ -130,7 +132,8 @@ def _next_due(standing: Standing) -> str:
     if standing.condition is Condition.DISABLED:
         return "disabled"
     if standing.next_due is None:
-        return "by hand"
+        after = standing.duty.job.after
+        return "by hand" if after is None else f"after {after}"
     return f"{standing.next_due:%a %m-%d %H:%M}"
 
 
@@ -169,6 +172,7 @@ def _standings_record(found: Status) -> dict[str, object]:
         "host": found.host,
         "overdue": found.overdue,
         "jobs": [_standing_record(standing, found.at) for standing in found.standings],
+        "checks": [check_record(one) for one in found.maintenance],
         "open_findings": [
             {
                 "id": one.id,
@@ -200,6 +204,7 @@ def _standing_record(standing: Standing, now: datetime) -> dict[str, object]:
         "reasons": list(standing.reasons),
         "schedule": str(duty.schedule) if duty.schedule else None,
         "next_due": standing.next_due.isoformat() if standing.next_due else None,
+        "after": duty.job.after,
         "last_run": None
         if run is None
         else {
