@@ -71,7 +71,7 @@ def begins(timetable: Timetable, due_at: datetime) -> datetime | None:
     """When a launch that is due at `due_at` begins: after its jitter, at the first instant that its windows permit.
 
     The jitter is whole seconds, less than `jitter`, made of the timetable's name and the due time. None where the
-    windows permit no instant of the `HORIZON` that follows: a launch that never begins.
+    windows permit no instant of the `HORIZON` that follows: they exclude each other, or are over.
     """
     return permitted_from(timetable, due_at.astimezone(UTC) + _jitter(timetable, due_at))
 
@@ -81,11 +81,6 @@ def permitted_from(timetable: Timetable, earliest: datetime) -> datetime | None:
     if timetable.permits(earliest):
         return earliest
     return next((edge for edge in _edges(timetable, earliest) if timetable.permits(edge)), None)
-
-
-def never_begins(timetable: Timetable, now: datetime) -> bool:
-    """Whether its windows let nothing begin that is due from now on: they exclude each other, or are over."""
-    return begins(timetable, next_due(timetable, None, now)) is None
 
 
 def _jitter(timetable: Timetable, due_at: datetime) -> timedelta:

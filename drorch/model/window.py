@@ -57,7 +57,7 @@ class Window:
 
         Between these, and the instants at which clocks are changed, it holds throughout or not at all.
         """
-        for clock in {self.start, self.end, time(0)}:
+        for clock in {self.start, self.end}:
             yield from showings(datetime.combine(day, clock), zone)
 
     def _is_day(self, day: date) -> bool:

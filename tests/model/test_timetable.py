@@ -2,26 +2,22 @@
 
 import time
 from bisect import bisect_right, insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drorch.model.clockchanges import first_change
 from drorch.model.schedule import parse_schedule
-from drorch.model.timetable import HORIZON, Timetable, begins, due, never_begins, next_due
+from drorch.model.timetable import HORIZON, Timetable, begins, due, next_due
 from drorch.model.window import Window, parse_window
-from tests.model.oracle import START, YEAR, ZONES, Stretch, instant, launches, minute_of
+from tests.model.histories import DAY, HOUR, LOOK, MINUTE, history
+from tests.model.oracle import START, ZONES, Stretch, instant, launches, minute_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
-MINUTE, HOUR, DAY = 60, 3600, 86400
-LOOK = 30
 RARE = ("30 2 * * *", "0 0 * * 0", "0 5 * * sun", "15 3 1 * *", "0 */4 * * *", "0 2,3 * * *", "@daily", "every 7d")
 FREQUENT = ("30 * * * *", "every 4h", "every 90m")
 # A due time of before the year, off the grid: the interval was another one then.
@@ -38,53 +34,6 @@ def timetable(
 
 def _windows(texts: str) -> tuple[Window, ...]:
     return tuple(parse_window(text) for text in texts.split(";") if text)
-
-
-def history(zone: str, seed: int) -> list[Stretch]:
-    """A year of a machine: what its clock on the wall showed while its daemon looked at it.
-
-    It sleeps three days, is restarted, its clock is put forth and back by minutes, an hour, days, and once to the next
-    year and back. Around the changes of clocks all of this happens more often.
-    """
-    random = Random(seed)  # noqa: S311 - a history to be told again
-    changes = [minute_of(change) * MINUTE for change in _changes(ZoneInfo(zone))]
-    found, now = [], float(DAY)
-    ahead = {random.randrange(5, 9)}
-    while now < YEAR * MINUTE:
-        near = any(abs(now - change) < DAY for change in changes)
-        calm = random.expovariate(1 / (2 * HOUR if near else 4 * DAY))
-        coming = min((change - DAY / 2 for change in changes if change - DAY / 2 > now), default=float(YEAR * MINUTE))
-        first = int(now) + random.randrange(LOOK)
-        last = max(first, int(min(now + calm, coming)))
-        found.append(Stretch(first, last))
-        if len(found) in ahead:
-            found.append(Stretch(last + 365 * DAY, last + 365 * DAY + random.randrange(3 * DAY)))
-            now = last + random.randrange(MINUTE)
-        else:
-            now = max(float(DAY), last + _event(random))
-    return found
-
-
-def _event(random: Random) -> float:
-    """What happens to the clock on the wall while nobody looks: seconds."""
-    return random.choice(
-        [
-            0,
-            random.uniform(1, 20 * MINUTE),
-            random.uniform(2, 8) * HOUR,
-            3 * DAY,
-            *(sign * span for sign in (1, -1) for span in (random.uniform(1, 15) * MINUTE, HOUR)),
-            random.uniform(1, 9) * DAY,
-            -random.uniform(1, 5) * DAY,
-        ]
-    )
-
-
-def _changes(zone: ZoneInfo) -> Iterator[datetime]:
-    change = first_change(START, instant(YEAR), zone)
-    while change is not None:
-        yield change
-        change = first_change(change, instant(YEAR), zone)
 
 
 @dataclass
@@ -250,6 +199,9 @@ def test_jitter_is_another_for_another_job_and_none_where_none_is_asked_for() ->
         ("|01:30-02:30", "2026-03-29T01:30:00+01:00", "2026-03-29T03:00:00+02:00"),
         # It comes twice: each time, it is what clocks show.
         ("02:00-02:30", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"),
+        ("02:15-02:30", "2026-10-25T02:30:00+02:00", "2026-10-25T02:15:00+01:00"),
+        # On a Saturday's evening, the day after tomorrow is a day away.
+        ("sat 23:45-23:50", "2026-03-28T23:30:00+01:00", "2026-03-28T23:45:00+01:00"),
         ("|02:30-03:00", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00"),
         ("|02:00-03:00", "2026-10-25T02:00:00+02:00", "2026-10-25T03:00:00+01:00"),
     ],
@@ -258,6 +210,16 @@ def test_a_launch_begins_at_the_first_instant_that_its_windows_permit(windows: s
     found = begins(timetable("* * * * *", windows=windows), datetime.fromisoformat(due_at))
     assert found is not None
     assert found.astimezone(BERLIN).isoformat() == begun
+
+
+def test_a_midnight_that_comes_twice_is_an_edge_both_times() -> None:
+    """In 2010 St. John's put its clocks back when they showed 00:01, so that Sunday ended after a minute."""
+    city = ZoneInfo("America/St_Johns")
+    sundays = timetable("@daily", city, windows="sun")
+    first, second = (datetime(2010, 11, 7, tzinfo=city, fold=fold).astimezone(UTC) for fold in (0, 1))
+    assert second - first == timedelta(hours=1)
+    assert begins(sundays, first - timedelta(hours=23, minutes=30)) == first
+    assert begins(sundays, first + timedelta(minutes=1)) == second
 
 
 CLOCKS = st.integers(0, 95).map(lambda quarter: f"{quarter // 4:02}:{quarter % 4 * 15:02}")
@@ -290,15 +252,12 @@ def test_no_minute_before_it_begins_is_permitted(
         assert found is None or found > minute
 
 
-def test_windows_that_exclude_each_other_are_found_out() -> None:
+def test_windows_that_let_nothing_begin_are_found_out() -> None:
     now = datetime(2026, 5, 4, tzinfo=UTC)
-    assert never_begins(timetable("@daily", windows="|00:00-24:00"), now)
-    assert never_begins(timetable("@daily", windows="sat,sun|fri-mon"), now)
-    assert never_begins(timetable("@daily", windows="2026-05-01/2026-05-03"), now)
-    assert not never_begins(timetable("@daily", windows="2026-05-01/2026-05-03"), now - timedelta(days=2))
-    assert not never_begins(timetable("@daily", windows="22:00-06:00|22:00-05:59"), now)
-    assert not never_begins(timetable("@daily"), now)
-    assert begins(timetable("@daily", windows="|00:00-24:00"), now) is None
+    for windows in ("|00:00-24:00", "sat,sun|fri-mon", "2026-05-01/2026-05-03"):
+        assert begins(timetable("@daily", windows=windows), now) is None
+    assert begins(timetable("@daily", windows="2026-05-01/2026-05-03"), now - timedelta(days=2)) is not None
+    assert begins(timetable("@daily", windows="22:00-06:00|22:00-05:59"), now) == now + timedelta(hours=3, minutes=59)
     far = now + HORIZON - timedelta(days=1)
     assert begins(timetable("@daily", windows=f"|2026-01-01/{far.date()}"), now) is not None
     assert begins(timetable("@daily", windows=f"|2026-01-01/{far.date() + timedelta(days=2)}"), now) is None
