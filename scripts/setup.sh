@@ -153,6 +153,7 @@ missing_test_packages() {
     command -v setfacl >/dev/null 2>&1 || echo acl
     command -v setfattr >/dev/null 2>&1 || echo attr
     command -v setcap >/dev/null 2>&1 || echo libcap2-bin
+    command -v mkfs.btrfs >/dev/null 2>&1 || [ -x /usr/sbin/mkfs.btrfs ] || [ -x /sbin/mkfs.btrfs ] || echo btrfs-progs
     command -v strace >/dev/null 2>&1 || echo strace
     command -v sshd >/dev/null 2>&1 || echo openssh-server
     command -v ssh >/dev/null 2>&1 || echo openssh-client

@@ -25,6 +25,7 @@ from drorch.config.configuration import Configuration
 from drorch.errors import (
     ConfigError,
     DrorchError,
+    HookFailed,
     JobBusy,
     Problem,
     RepositoryError,
@@ -93,7 +94,7 @@ def run_jobs(
         for job, targets in meant:
             under.enter(job.name, targets)
             for report in _JobRun(job, targets, under).reports():
-                if not isinstance(report.fault, _UNREACHED):
+                if _has_reached(report):
                     reached[TargetName(report.run.target)] = None
                 yield report
         under.enter(STATE_JOB, asked)
@@ -104,6 +105,13 @@ def run_jobs(
             elif (complaint := complaint_about(report, books.complaints)) is not None:
                 books.complaints.append(complaint)
         yield from _once(books.complaints)
+
+
+def _has_reached(report: RunReport) -> bool:
+    """Whether a run's target can be expected to take more. A hook that failed before it kept the run from looking."""
+    if isinstance(report.fault, HookFailed):
+        return report.run.snapshot is not None
+    return not isinstance(report.fault, _UNREACHED)
 
 
 def told_of(report: RunReport) -> Told:

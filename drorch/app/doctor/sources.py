@@ -1,17 +1,20 @@
 """What the doctor asks of jobs: are their sources there, can they be read, and would the guard let them pass."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 from drorch.app.backup import inspected
-from drorch.app.doctor.symptom import Symptom, error, of_fault
+from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.app.jobs import spec_of
-from drorch.errors import DrorchError, UsageError
+from drorch.errors import DrorchError, SourceUnavailable, UsageError
+from drorch.model.hook import Hook, HookFailure
 from drorch.model.job import CommandSpec, FilesSpec, Job
 from drorch.sources.files.excludes import PatternList, patterns_of_file
+from drorch.sources.frozen.freezing import PROGRAMS, objection
+from drorch.sources.frozen.record import search_path
 
 
 def job_symptoms(job: Job, host: str) -> Iterator[Symptom]:
@@ -21,11 +24,41 @@ def job_symptoms(job: Job, host: str) -> Iterator[Symptom]:
         yield from _of_command(job, source)
     else:
         yield from _of_files(job, source, host)
+        yield from _of_snapshot(job, source)
+    for hook in job.hooks:
+        yield from _of_hook(job, hook)
+
+
+def _of_hook(job: Job, hook: Hook) -> Iterator[Symptom]:
+    program = hook.command[0]
+    if which(program) is None:
+        said = f"the hook {program} ({hook.when}) is missing or not executable"
+        kind = error if hook.on_failure is HookFailure.ERROR else warning
+        yield kind(f"job {job.name}", said, f"Install it, or type: chmod +x {program}")
+
+
+def _of_snapshot(job: Job, source: FilesSpec) -> Iterator[Symptom]:
+    """What keeps the file system from being asked for a snapshot."""
+    if source.snapshot is None:
+        return
+    subject = f"job {job.name}"
+    for program in PROGRAMS[source.snapshot]:
+        if which(program, path=search_path()) is None:
+            said = f"there is no program {program}, which a snapshot of {source.snapshot} needs"
+            yield error(subject, said, "Install it, or leave the job's snapshot out.")
+    for name in source.paths:
+        try:
+            said_of_path = objection(source.snapshot, os.fsencode(name))
+        except SourceUnavailable as fault:
+            yield of_fault(subject, fault)
+            return
+        if said_of_path is not None:
+            yield error(subject, f"{name} {said_of_path}", "Leave the job's snapshot out, or name the right kind.")
 
 
 def _of_command(job: Job, source: CommandSpec) -> Iterator[Symptom]:
     program = source.dump[0]
-    if shutil.which(program) is None:
+    if which(program) is None:
         yield error(f"job {job.name}", f"there is no program {program}", "Install it, or mend the job's dump.")
 
 

@@ -81,9 +81,23 @@ def planned(request: FreezeRequest) -> FreezePlan:
     return zfs.plan(territory)
 
 
-def kind_of(path: bytes) -> str:
-    """The kind of file system that holds a path. Raises `SourceUnavailable`."""
-    return mount_of(_without_links(path), mounts_now()).kind
+def objection(kind: Kind, path: bytes) -> str | None:
+    """Why no snapshot of this kind can be had of a path, in words, as far as one can see without asking for one.
+
+    Raises `SourceUnavailable` where it cannot be told.
+    """
+    mount = mount_of(_without_links(path), mounts_now())
+    if kind == "lvm":
+        return None if _is_logical_volume(mount.device) else f"is on {os.fsdecode(mount.source)}, no logical volume"
+    return None if mount.kind == kind else f"is on {mount.kind}, not on {kind}"
+
+
+def _is_logical_volume(device: str) -> bool:
+    # Device-mapper's own name of each device tells who made it.
+    try:
+        return Path(f"/sys/dev/block/{device}/dm/uuid").read_text().startswith("LVM-")
+    except OSError:
+        return False
 
 
 def _without_links(path: bytes) -> bytes:

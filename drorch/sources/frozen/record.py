@@ -24,11 +24,15 @@ _OUTPUT_BYTES = 16 << 20
 _ADMINISTRATORS_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 
 
+def search_path() -> str:
+    """Where programs are looked for: in the administrator's folders, too."""
+    return f"{os.environ.get('PATH', '')}:{_ADMINISTRATORS_PATH}".lstrip(":")
+
+
 def ask(argv: Argv) -> bytes:
     """What a command prints. Raises `SourceUnavailable` where it is missing, fails, or takes too long."""
     inherited = {name: os.environ[name] for name in HARMLESS_VARIABLES if name in os.environ}
-    path = f"{inherited.get('PATH', '')}:{_ADMINISTRATORS_PATH}".lstrip(":")
-    environment = {**inherited, "PATH": path, "LC_ALL": "C"}
+    environment = {**inherited, "PATH": search_path(), "LC_ALL": "C"}
     shown = " ".join(argv)
     try:
         ended = run_whole(argv, timeout=_TIMEOUT_SECONDS, environment=environment, output_bytes=_OUTPUT_BYTES)

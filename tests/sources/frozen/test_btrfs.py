@@ -198,7 +198,7 @@ def test_a_program_that_is_missing_or_fails_is_named_with_what_it_said() -> None
     with pytest.raises(SourceUnavailable, match="no-such-program: No such file or directory") as caught:
         ask(("no-such-program", "list"))
     assert caught.value.hint == "Install no-such-program, and try: no-such-program list"
-    with pytest.raises(SourceUnavailable, match="^sh -c echo because >&2; exit 3 exited with status 3: because$"):
+    with pytest.raises(SourceUnavailable, match=r"^sh -c echo because >&2; exit 3 exited with status 3: because$"):
         ask(("sh", "-c", "echo because >&2; exit 3"))
 
 
