@@ -15,7 +15,7 @@ from tests.doubles import FakeClock
 
 
 @contextmanager
-def manager(address: str) -> Iterator[socket.socket]:
+def listening_at(address: str) -> Iterator[socket.socket]:
     """The service manager's end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(b"\0" + address[1:].encode() if address.startswith("@") else address)
@@ -37,7 +37,7 @@ def heard(listening: socket.socket) -> list[str]:
 def test_a_daemon_from_its_start_to_its_end(tmp_path: Path, *, abstract: bool) -> None:
     address = f"@drorch-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
     environment = {"NOTIFY_SOCKET": address, "OTHER": "stays"}
-    with manager(address) as listening:
+    with listening_at(address) as listening:
         announcer = Announcer(Asked.taken_from(environment), SystemClock())
         announcer.ready("no run is due")
         announcer.status("2 runs\nwork")
@@ -64,7 +64,7 @@ def test_a_daemon_from_its_start_to_its_end(tmp_path: Path, *, abstract: bool) -
 def test_the_watchdog_is_fed_by_turns_and_not_by_each(tmp_path: Path) -> None:
     place, clock = str(tmp_path / "notify"), FakeClock()
     environment = {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "120000000", "WATCHDOG_PID": str(os.getpid())}
-    with manager(place) as listening:
+    with listening_at(place) as listening:
         announcer = Announcer(Asked.taken_from(environment), clock)
         assert announcer.longest_wait == 60.0
         for _ in range(120):
@@ -95,7 +95,7 @@ def test_a_watchdog_that_is_not_meant_is_not_fed(environment: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("address", ["", "@", "vsock:2:1234", "relative", "/nobody/listens/here", "/" + "x" * 200])
-def test_nothing_that_is_wrong_with_the_manager_stops_the_daemon(address: str) -> None:
+def test_nobody_who_is_not_there_stops_the_daemon(address: str) -> None:
     announcer = Announcer(Asked.taken_from({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"}), SystemClock())
     announcer.ready("up")
     announcer.turned()
@@ -103,9 +103,9 @@ def test_nothing_that_is_wrong_with_the_manager_stops_the_daemon(address: str) -
     announcer.stopping()
 
 
-def test_a_manager_that_reads_nothing_holds_nobody_up(tmp_path: Path) -> None:
+def test_who_reads_nothing_holds_nobody_up(tmp_path: Path) -> None:
     place = str(tmp_path / "notify")
-    with manager(place) as listening:
+    with listening_at(place) as listening:
         announcer = Announcer(Asked(place), SystemClock())
         for number in range(2000):
             announcer.status(f"turn {number}")
