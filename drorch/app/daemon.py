@@ -18,7 +18,7 @@ from drorch.app.roster import roster_of, variables_for
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import CatalogError, DrorchError
+from drorch.errors import CatalogError, ConfigError, DrorchError
 from drorch.model.event import Observers
 from drorch.model.launch import Launch
 from drorch.orchestrator.control.contract import Identity
@@ -140,6 +140,7 @@ class _Installation:
     def load(self) -> Roster:
         """Read the configuration anew, and go by it from now on. Raises `ConfigError`; then nothing has changed."""
         fresh = load(self.config_file)
+        _require_same_place(self.configuration, fresh)
         monitors = _monitors(fresh, self.journal)
         self.configuration = fresh
         self.pinger.use(monitors)
@@ -168,6 +169,25 @@ class _Installation:
             max_runtime=conduct.max_runtime,
         )
         return Ward(charge, self.clock)
+
+
+def _require_same_place(old: Configuration, new: Configuration) -> None:
+    """Raises `ConfigError` where the daemon would have to work somewhere else: it holds locks and files there."""
+    moved = [
+        name
+        for name, before, after in (
+            ("state_dir", old.state_dir, new.state_dir),
+            ("[catalog]", old.catalog, new.catalog),
+            ("[daemon] socket", old.daemon.socket, new.daemon.socket),
+            ("host", old.host, new.host),
+        )
+        if before != after
+    ]
+    if moved:
+        raise ConfigError(
+            f"{new.file}: {' and '.join(moved)} cannot change while the daemon runs",
+            hint="Restart it: systemctl restart drorch",
+        )
 
 
 def _uid_of(user: str) -> int:

@@ -134,6 +134,15 @@ def test_a_broken_configuration_is_refused_and_the_old_one_stays(tmp_path: Path)
         running.wait(lambda: running.ended("other"))
 
 
+def test_a_daemon_that_would_have_to_move_says_that_it_must_be_restarted(tmp_path: Path) -> None:
+    config = install(tmp_path, command_job("dump", "date", more=NEVER))
+    with daemon(config) as running:
+        write(config, config.read_text().replace('host = "web1"', 'host = "web2"'))
+        refusal = running.ask(verb="reload")["error"]
+        assert "host cannot change while the daemon runs" in refusal["message"]
+        assert "Restart it" in refusal["hint"]
+
+
 def test_a_state_dir_has_one_daemon(tmp_path: Path) -> None:
     config = install(tmp_path, command_job("dump", "date", more=NEVER))
     with daemon(config):

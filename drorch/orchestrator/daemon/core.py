@@ -20,7 +20,7 @@ from drorch.orchestrator.daemon.register import Register
 from drorch.orchestrator.daemon.retelling import fault_in, retold
 from drorch.orchestrator.daemon.roster import Entry, Roster
 from drorch.orchestrator.daemon.runs import Failure, Running, Runs
-from drorch.orchestrator.daemon.settling import CUT_OFF, Ending, again_after_cut_off, retry_of, settled, skipped
+from drorch.orchestrator.daemon.settling import Ending, again_after_cut_off, cut_off, retry_of, settled, skipped
 from drorch.orchestrator.supervision.heard import Complained, Ended, Reported
 from drorch.orchestrator.supervision.ward import Ward
 from drorch.process.family import kill_family
@@ -65,7 +65,7 @@ class Core:
         for launch in self.register.unfinished():
             if launch.state is LaunchState.RUNNING:
                 kill_family(launch.id, _KILL_SECONDS)
-                self._over(settled(launch, Ending(None, CUT_OFF), now), again_after_cut_off(launch, now))
+                self._over(settled(launch, cut_off(launch), now), again_after_cut_off(launch, now))
             elif launch.due is None:
                 self._over(skipped(launch, "the daemon ended before it began", now), None)
             else:

@@ -16,8 +16,10 @@ from drorch.errors import (
 from drorch.model.conduct import Retries
 from drorch.model.launch import Launch, LaunchState
 from drorch.orchestrator.daemon.agenda import is_late
+from drorch.process.identity import own_identity
 
-CUT_OFF = "the daemon ended while it ran"
+_CUT_OFF = "the daemon ended while it ran"
+_RESTARTED = "the machine was restarted while it ran"
 _UNAVAILABLE = TargetUnavailable.exit_code
 _INCOMPLETE = (Outcome.SOURCE_INCOMPLETE, Outcome.COPY_MISSING)
 _MAY_PASS: tuple[type[DrorchError], ...] = (RepositoryLocked, TargetUnavailable, SourceUnavailable, JobBusy)
@@ -53,6 +55,12 @@ def _state(ending: Ending) -> LaunchState:
     if ending.exit_code in _INCOMPLETE:
         return LaunchState.INCOMPLETE
     return LaunchState.SKIPPED if ending.exit_code == JobBusy.exit_code else LaunchState.FAILED
+
+
+def cut_off(launch: Launch) -> Ending:
+    """How a launch ended that an earlier daemon left running."""
+    boot = None if launch.process is None else launch.process.boot
+    return Ending(None, _CUT_OFF if boot in (None, own_identity().boot) else _RESTARTED)
 
 
 def skipped(launch: Launch, reason: str, now: datetime) -> Launch:

@@ -1,12 +1,14 @@
 """What became of a launch, and whether it is tried again."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from drorch.model.conduct import Retries
 from drorch.model.launch import LaunchState
-from drorch.orchestrator.daemon.settling import Ending, again_after_cut_off, retry_of, settled
+from drorch.orchestrator.daemon.settling import Ending, again_after_cut_off, cut_off, retry_of, settled
+from drorch.process.identity import own_identity
 from tests.orchestrator.daemon.making import NOON, job, launch, minutes
 
 TWICE = Retries(times=2, delay=minutes(5))
@@ -85,3 +87,12 @@ def test_what_was_cut_off_is_launched_again_once() -> None:
     assert second is not None
     assert (second.attempt, second.due, second.begins) == (2, first.due, NOON)
     assert again_after_cut_off(second, NOON) is None
+
+
+def test_what_a_restart_of_the_machine_cut_off_is_told_from_what_the_daemon_did() -> None:
+    ours = own_identity()
+    here = launch(job("homes"), process=ours)
+    before = launch(job("homes"), process=replace(ours, boot="another"))
+    assert cut_off(here).reason == "the daemon ended while it ran"
+    assert cut_off(launch(job("homes"))).reason == "the daemon ended while it ran"
+    assert cut_off(before).reason == "the machine was restarted while it ran"
