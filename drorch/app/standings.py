@@ -4,7 +4,7 @@ Imports nothing of the engine: the daemon asks for it every minute.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from drorch.catalog.open import Catalog
@@ -24,8 +24,10 @@ from drorch.orchestrator.joblock import is_run_now
 _SAVING = (RunKind.BACKUP, RunKind.COPY)
 """What brings a job's snapshots to a target."""
 _BEGUN = (RunOutcome.RUNNING, RunOutcome.OK, RunOutcome.INCOMPLETE, RunOutcome.FAILED)
-_LAUNCHES = 25
+_LAUNCHES = 12
 """How many launches of a job are looked at: the newest tell what is to be known."""
+_UNFINISHED = 1000
+"""How many runs that never ended are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ def look(
     """
     findings, pauses = tuple(catalog.queries.findings()), tuple(catalog.launches.pauses(now))
     since = _in_force_since(configuration)
-    reader = _Reader(configuration, catalog, now, findings, pauses, proof)
+    begun = RunQuery(host=configuration.host, kinds=_SAVING, outcomes=(RunOutcome.RUNNING,), limit=_UNFINISHED)
+    unfinished = tuple(catalog.queries.runs(begun))
+    reader = _Reader(configuration, catalog, now, (findings, pauses, unfinished), proof)
     standings = tuple(
         judge(Duty(job, target, configuration.zone, since), record, now)
         for job in configuration.jobs.values()
@@ -85,8 +89,7 @@ class _Reader:
     configuration: Configuration
     catalog: Catalog
     now: datetime
-    findings: tuple[Finding, ...]
-    pauses: tuple[Pause, ...]
+    open: tuple[tuple[Finding, ...], tuple[Pause, ...], tuple[Run, ...]]
     proof: bool
     _launches: dict[tuple[WorkKind, str], list[Launch]] = field(default_factory=dict)
 
@@ -94,21 +97,20 @@ class _Reader:
         """What is known of a job on each of its targets."""
         queries, host = self.catalog.queries, self.configuration.host
         stored = queries.known_of(Lineage(host, job.name))
-        under_way = self._under_way(job)
+        under_way, last_runs = self._under_way(job), self._last_runs(job)
         for target in job.targets:
             here = [one.snapshot for one in stored if one.target == target and one.snapshot.tree is not None]
             newest = max(here, key=lambda one: one.taken, default=None)
             proofs = queries.proofs(target, [one.id for one in here]) if self.proof else []
-            begun = RunQuery(job=job.name, target=target, host=host, kinds=_SAVING, outcomes=_BEGUN, limit=1)
             yield (
                 target,
                 Record(
-                    last_run=self._newest(begun),
+                    last_run=last_runs.get(target),
                     under_way=under_way,
                     newest=newest,
                     proof=None if newest is None else highest(_of(proofs, newest.id)),
                     best=highest(proofs),
-                    findings=tuple(one for one in self.findings if _concerns(one, job, target)),
+                    findings=tuple(one for one in self.open[0] if _concerns(one, job, target)),
                     launched=self._launched_job(job, target),
                 ),
             )
@@ -144,14 +146,23 @@ class _Reader:
 
     def _pause_of(self, job: str) -> Pause | None:
         """The pause that keeps a job from being launched: its own, or that of everything."""
-        return next((one for name in (job, "") for one in self.pauses if one.job == name), None)
+        return next((one for name in (job, "") for one in self.open[1] if one.job == name), None)
+
+    def _last_runs(self, job: Job) -> dict[str, Run]:
+        """The newest run of a job on each of its targets: most often, they are the newest of all."""
+        begun = RunQuery(job=job.name, host=self.configuration.host, kinds=_SAVING, outcomes=_BEGUN)
+        found: dict[str, Run] = {}
+        for run in self.catalog.queries.runs(replace(begun, limit=len(job.targets))):
+            found.setdefault(run.target, run)
+        for target in job.targets:
+            last = None if target in found else self._newest(replace(begun, target=target, limit=1))
+            if last is not None:
+                found[target] = last
+        return found
 
     def _under_way(self, job: Job) -> datetime | None:
         """When the run began that goes on now: of several that never ended, only the newest can be it."""
-        unfinished = RunQuery(
-            job=job.name, host=self.configuration.host, kinds=_SAVING, outcomes=(RunOutcome.RUNNING,), limit=1
-        )
-        run = self._newest(unfinished)
+        run = next((one for one in self.open[2] if one.job == job.name), None)
         return run.started if run is not None and is_run_now(job.name, self.configuration.state_dir) else None
 
     def _newest(self, wanted: RunQuery) -> Run | None:
