@@ -89,12 +89,12 @@ def test_a_daemon_under_its_unit_runs_a_job_reloads_and_ends(tmp_path: Path) -> 
     strace = [need_program("strace"), "-D", "-f", "-qq", "-o", str(trace)]
     if subprocess.run([*strace, "true"], capture_output=True, timeout=TIMEOUT_SECONDS, check=False).returncode:
         pytest.skip("strace may trace nothing here")
-    manager = {"NOTIFY_SOCKET": str(place), "WATCHDOG_USEC": "1000000"}
+    asked = {"NOTIFY_SOCKET": str(place), "WATCHDOG_USEC": "1000000"}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening, (tmp_path / "log").open("wb") as log:
         listening.bind(str(place))
         listening.settimeout(TIMEOUT_SECONDS)
         daemon = subprocess.Popen(
-            [*strace, *confined(DAEMON), *line("-c", config, "daemon")], stderr=log, env=environment(manager)
+            [*strace, *confined(DAEMON), *line("-c", config, "daemon")], stderr=log, env=environment(asked)
         )
         try:
             awaited(listening, "READY=1")
@@ -137,6 +137,28 @@ def test_the_daemon_reads_what_is_anybodys_and_writes_what_is_its_own(tmp_path: 
     os.chown(theirs, _NOBODY, _NOBODY)
     run([*confined(DAEMON), need_program("touch"), str(theirs / "file")], status=1)
     run([*confined(WATCH), need_program("cat"), str(secret)], status=1)
+
+
+def test_a_job_writes_to_its_state_and_its_targets_only(tmp_path: Path) -> None:
+    """As ProtectSystem=strict has it: all is read-only but what the drop-in names, and a /tmp of its own."""
+    need_root()
+    config, own_tmp = install(tmp_path), tmp_path / "tmp"
+    writable = [tmp_path / "state", tmp_path / "one", tmp_path / "two", own_tmp]
+    for folder in writable:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    bound = "; ".join(f"mount --bind '{folder}' '{folder}'" for folder in writable)
+    # The folder may lie on another file system than the root does.
+    rest = f"mount --rbind '{tmp_path}' '{tmp_path}'; mount -o remount,bind,ro '{tmp_path}'; mount -o remount,bind,ro /"
+    script = f'set -e; {bound}; {rest}; export TMPDIR="{own_tmp}"; "$@"'
+    unshare = [need_program("unshare"), "--mount", "--propagation", "slave", "sh", "-c", script, "sh"]
+    if subprocess.run([*unshare, "true"], capture_output=True, timeout=TIMEOUT_SECONDS, check=False).returncode:
+        pytest.skip("no mounts can be made here")
+    run([*unshare, "touch", str(tmp_path / "one" / "file")])
+    run([*unshare, "touch", str(tmp_path / "file")], status=1)
+    (tmp_path / "one" / "file").unlink()
+    run([*unshare, *confined(DAEMON), *line("-c", config, "run", "homes")])
+    run([*unshare, *confined(DAEMON), *line("-c", config, "check", "-t", "two")])
+    run([*unshare, *confined(WATCH), *line("-c", config, "watch", "--patience", "0s")], status=70)
 
 
 def test_the_environment_of_a_child_can_be_read() -> None:
