@@ -105,7 +105,8 @@ class Supervised:
         if terms.ionice and shutil.which("ionice") is None:
             self.complaints.append("ionice is not installed: the run uses the disk as everybody does")
         elif terms.ionice:
-            prefix += ["ionice", *terms.ionice]
+            # -t: a kernel or a sandbox that does not allow it keeps nobody from running.
+            prefix += ["ionice", "-t", *terms.ionice]
         return prefix
 
     @property
