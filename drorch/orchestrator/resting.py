@@ -40,10 +40,6 @@ class Rest:
             ended += self._catalog.launches.resume(job, self._clock.now())
         return ended
 
-    def pauses(self) -> list[Pause]:
-        """The pauses in force."""
-        return self._catalog.launches.pauses(self._clock.now())
-
     def _did(self, action: str, **detail: str) -> None:
         doer = self._hand.doer
         said = {CONFIGURATION: self._hand.configuration, **detail}

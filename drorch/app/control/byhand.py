@@ -5,15 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from drorch.app.books import kept_books
 from drorch.app.catalogs import opened_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import UsageError
+from drorch.errors import CatalogError, UsageError
+from drorch.model.audit import Deed
 from drorch.model.launch import Pause
 from drorch.model.names import STATE_JOB, JobName
 from drorch.orchestrator.control.contract import PauseOrder
-from drorch.orchestrator.deeds import CONFIGURATION
+from drorch.orchestrator.deeds import CONFIGURATION, write_down
 from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.findings import Hand
 from drorch.orchestrator.resting import Rest
@@ -22,10 +22,10 @@ from drorch.orchestrator.stopping import runner_of
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The process that was told to stop, and what the books could not take."""
+    """The process that was told to stop, and why that is not in the audit log, if it is not."""
 
     pid: int
-    complaints: tuple[str, ...]
+    complaint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,6 @@ def resume(configuration: Configuration, clock: Clock, jobs: Sequence[str]) -> l
         return rest.resume([JobName(job) for job in jobs])
 
 
-def pauses(configuration: Configuration, clock: Clock) -> list[Pause]:
-    """The pauses in force. Raises `CatalogError`."""
-    with _rest(configuration, clock) as rest:
-        return rest.pauses()
-
-
 def cancel(configuration: Configuration, clock: Clock, job: str) -> Cancelled:
     """Tell the process that runs a job to stop.
 
@@ -66,10 +60,22 @@ def cancel(configuration: Configuration, clock: Clock, job: str) -> Cancelled:
     runner = runner_of(JobName(job), configuration.state_dir) if known else None
     if runner is None:
         raise UsageError(f"nothing that is called {job} runs, and no daemon listens", hint="Type: drorch status")
-    with runner, kept_books(configuration, clock) as books:
-        books.did(Doer.here(), "cancel", job=job, **{CONFIGURATION: configuration.digest})
+    with runner:
+        complaint = _note_cancelled(configuration, clock, job)
         runner.stop()
-        return Cancelled(runner.pid, tuple(books.complaints))
+        return Cancelled(runner.pid, complaint)
+
+
+def _note_cancelled(configuration: Configuration, clock: Clock, job: str) -> str | None:
+    """Enter it in the audit log; what keeps that from being done keeps nothing from being stopped."""
+    doer = Doer.here()
+    detail = {CONFIGURATION: configuration.digest, "job": job}
+    try:
+        with opened_catalog(configuration) as catalog:
+            write_down(catalog.audit, Deed(clock.now(), doer.user, doer.uid, doer.tty, "cancel", detail))
+    except CatalogError as fault:
+        return f"the audit log lacks it: {fault.message}"
+    return None
 
 
 def _names(configuration: Configuration, jobs: Sequence[str]) -> tuple[JobName, ...]:

@@ -38,8 +38,8 @@ def command(context: click.Context, /, what: str) -> int:
         found.require_asked()
         byhand = importlib.import_module("drorch.app.control.byhand")
         cancelled = byhand.cancel(found.configuration, SystemClock(), what)
-    for complaint in cancelled.complaints:
-        output.problem(Problem("catalog", complaint), during="warning")
+    if cancelled.complaint is not None:
+        output.problem(Problem("catalog", cancelled.complaint), during="warning")
     if output.json:
         output.message({"message_type": "cancel", "job": what, "pid": cancelled.pid})
     else:

@@ -1,12 +1,10 @@
 """drorch status"""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import click
 
 from drorch.app import status as app_status
-from drorch.app.control import byhand
 from drorch.app.control.reaching import Reached, reached
 from drorch.app.status import Status
 from drorch.cli import exit_codes
@@ -20,7 +18,6 @@ from drorch.clock import Clock, SystemClock
 from drorch.errors import CatalogError, DaemonUnavailable, Outcome, Problem
 from drorch.ids import SHORT_HEX
 from drorch.model.hold import Hold, Lineage
-from drorch.model.launch import Pause
 from drorch.model.run import Run
 from drorch.model.standing import Condition, Standing
 from drorch.orchestrator.control.contract import DaemonStanding
@@ -47,15 +44,13 @@ def command(context: click.Context, /) -> int:
     output, clock = session.output, SystemClock()
     with reached(session.values.get("config")) as found:
         daemon = None if found.daemon is None else found.daemon.standing()
-        standings, pauses, fault = _asked_of_catalog(found, session.values.get("target"), clock)
+        standings, fault = _asked_of_catalog(found, session.values.get("target"), clock)
         if output.json:
-            output.message(_record(standings, daemon, pauses, clock.now()))
+            output.message(_record(standings, daemon, clock.now()))
         else:
             if standings is not None:
-                _show(output, standings)
-            if daemon is None:
-                show_pauses(output, pauses)
-            else:
+                _show(output, standings, asks_daemon=daemon is not None)
+            if daemon is not None:
                 show_daemon(output, daemon, clock.now(), jobs_too=standings is None)
         if isinstance(found.fault, DaemonUnavailable):
             output.problem(Problem("daemon", found.fault.message), during="warning")
@@ -69,22 +64,19 @@ def command(context: click.Context, /) -> int:
     return Outcome.OVERDUE if standings.overdue else Outcome.OK
 
 
-def _asked_of_catalog(
-    found: Reached, target: str | None, clock: Clock
-) -> tuple[Status | None, Sequence[Pause], CatalogError | None]:
-    """How jobs stand and what rests; what a daemon says is shown even where the catalog cannot be read."""
+def _asked_of_catalog(found: Reached, target: str | None, clock: Clock) -> tuple[Status | None, CatalogError | None]:
+    """How jobs stand, or why that cannot be told: what a daemon says is shown all the same."""
     if found.configuration is None:
-        return None, (), None
+        return None, None
     try:
-        status = app_status.status(found.configuration, clock, target)
-        return status, byhand.pauses(found.configuration, clock), None
+        return app_status.status(found.configuration, clock, target), None
     except CatalogError as fault:
         if found.daemon is None:
             raise
-        return None, (), fault
+        return None, fault
 
 
-def _show(output: Output, found: Status) -> None:
+def _show(output: Output, found: Status, *, asks_daemon: bool) -> None:
     output.table(_COLUMNS, [_row(standing, found.at) for standing in found.standings])
     for standing in found.standings:
         for reason in standing.reasons:
@@ -95,6 +87,8 @@ def _show(output: Output, found: Status) -> None:
     for hold in found.holds:
         since = rough_span(found.at - hold.since)
         output.line(f"hold {hold.id[:SHORT_HEX]} on {_held(hold)} for {since}: {hold.reason}")
+    if not asks_daemon:
+        show_pauses(output, found.pauses)
     if found.spooled:
         output.line(f"{counted(found.spooled, 'record')} of runs could not be written to the catalog yet")
 
@@ -154,10 +148,8 @@ def _proof(standing: Standing, now: datetime) -> str:
     return f"{text}, an older one {proof_text(older, now)}"
 
 
-def _record(
-    found: Status | None, daemon: DaemonStanding | None, pauses: Sequence[Pause], now: datetime
-) -> dict[str, object]:
-    rest = pauses if daemon is None else daemon.pauses
+def _record(found: Status | None, daemon: DaemonStanding | None, now: datetime) -> dict[str, object]:
+    rest = daemon.pauses if daemon is not None else () if found is None else found.pauses
     return {
         "message_type": "status",
         **({"time": now.isoformat(), "jobs": None} if found is None else _standings_record(found)),
