@@ -183,15 +183,25 @@ def test_what_cannot_be_frozen_leaves_nothing(data: Path, tmp_path: Path) -> Non
     assert list((tmp_path / "frozen").iterdir()) == []
 
 
-def test_what_is_mounted_in_part_is_refused(data: Path, tmp_path: Path) -> None:
+def test_what_is_mounted_in_part_is_found_where_the_whole_is_mounted(data: Path, tmp_path: Path) -> None:
+    nested = subvolume(data / "folder" / "nested")
+    (nested / "file").write_text("then")
     (tmp_path / "part").mkdir()
-    command("mount", "--bind", data / "folder", tmp_path / "part")
-    try:
-        with pytest.raises(SourceUnavailable, match="is not mounted") as caught:
-            frozen(request_for(tmp_path / "part", state=tmp_path), complain).__enter__()
-        assert str(tmp_path / "part") in (caught.value.hint or "")
-    finally:
-        command("umount", tmp_path / "part")
+    for part in (tmp_path / "part", data / "folder"):
+        command("mount", "--bind", data / "folder", part)
+        try:
+            path = data if part == data / "folder" else part
+            with frozen(request_for(path, state=tmp_path), complain) as vantage:
+                (data / "folder" / "file").write_text("now")
+                contents, source = seen(path, vantage)
+                assert {name.removeprefix("folder/"): read for name, read in contents.items() if read} == {
+                    "file": "then", "nested/file": "then",
+                }  # fmt: skip
+                expected = [] if path == data else [str(part / "nested")]
+                assert [problem.subject for problem in source.problems] == expected
+            (data / "folder" / "file").write_text("then")
+        finally:
+            command("umount", part)
 
 
 def test_a_program_that_is_missing_or_fails_is_named_with_what_it_said() -> None:
