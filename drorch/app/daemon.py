@@ -13,12 +13,13 @@ from drorch import __version__
 from drorch.app.catalogs import place_of, upgrade
 from drorch.app.configuration import load
 from drorch.app.frozen import remove_leftovers
+from drorch.app.monitors import monitors_of
 from drorch.app.patrol import Patrol
 from drorch.app.roster import roster_of, variables_for
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
-from drorch.errors import CatalogError, ConfigError, DrorchError
+from drorch.errors import CatalogError, ConfigError
 from drorch.model.event import Observers
 from drorch.model.launch import Launch
 from drorch.orchestrator.control.contract import Identity
@@ -31,9 +32,7 @@ from drorch.orchestrator.supervision.order import Order
 from drorch.orchestrator.supervision.ward import Charge, Ward
 from drorch.process.inhibitor import Inhibitor
 from drorch.reporting.journal import Journal, Level
-from drorch.reporting.monitor import Monitor, monitor
-from drorch.reporting.pings import Monitors, Pinger, Sayings
-from drorch.secrets import SecretRef
+from drorch.reporting.pings import Pinger, Sayings
 
 _REOPEN_SECONDS = 60.0
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -48,10 +47,14 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
     """
     configuration = load(config_file)
     log = journal(configuration)
-    cabinet = Cabinet(place_of(configuration), lambda words: log.note(Level.WARNING, words), clock)
-    with cabinet, Pinger(_monitors(configuration, log), log, clock, _sayings(configuration)) as pinger:
+
+    def warn(words: str) -> None:
+        log.note(Level.WARNING, words)
+
+    cabinet = Cabinet(place_of(configuration), warn, clock)
+    with cabinet, Pinger(monitors_of(configuration, warn), log, clock, _sayings(configuration)) as pinger:
         for complaint in remove_leftovers(configuration.state_dir):
-            log.note(Level.WARNING, complaint)
+            warn(complaint)
         installation = _Installation(configuration, config_file, cabinet, pinger, log)
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:
@@ -141,7 +144,7 @@ class _Installation:
         """Read the configuration anew, and go by it from now on. Raises `ConfigError`; then nothing has changed."""
         fresh = load(self.config_file)
         _require_same_place(self.configuration, fresh)
-        monitors = _monitors(fresh, self.journal)
+        monitors = monitors_of(fresh, lambda words: self.journal.note(Level.WARNING, words))
         self.configuration = fresh
         self.pinger.use(monitors)
         return roster_of(fresh)
@@ -195,26 +198,6 @@ def _uid_of(user: str) -> int:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
         return os.getuid()
-
-
-def _monitors(configuration: Configuration, journal: Journal) -> Monitors:
-    """Who is told what. A monitor whose URL cannot be read is told to nobody, which the journal says."""
-    jobs: dict[str, Monitor] = {}
-    for job in configuration.jobs.values():
-        found = None if job.ping is None else _monitor(f"job {job.name}", job.ping, journal)
-        if found is not None:
-            jobs[job.name] = found
-    spec = configuration.daemon
-    own = None if spec.ping is None else _monitor("the daemon", spec.ping, journal)
-    return Monitors(jobs, own, spec.ping_every)
-
-
-def _monitor(subject: str, url: str | SecretRef, journal: Journal) -> Monitor | None:
-    try:
-        return monitor(subject, url if isinstance(url, str) else url.read())
-    except DrorchError as fault:
-        journal.note(Level.WARNING, f"the ping of {subject}: {fault.message}")
-        return None
 
 
 def _sayings(configuration: Configuration) -> Sayings:

@@ -12,6 +12,7 @@ from drorch import __version__
 from drorch.actions.backup import BackupResult
 from drorch.actions.progress import Progress
 from drorch.app.access import Access
+from drorch.app.announcing import announced
 from drorch.app.backup import BackupSpec, StreamSpec, back_up_into, inspected
 from drorch.app.books import kept_books
 from drorch.app.door import opened, remove_abandoned
@@ -33,7 +34,9 @@ from drorch.errors import (
     SourceUnavailable,
     TargetError,
 )
+from drorch.model.event import Observer
 from drorch.model.job import CommandSpec, FilesSpec, Job
+from drorch.model.launch import Work, WorkKind
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
 from drorch.orchestrator.books import Books
@@ -57,7 +60,8 @@ class JobRuns:
     """Which jobs to run, on which of their targets (None: on all), and how long to wait for a repository's lock.
 
     `tell` is told of what failed and is tried again. Without an `occasion` it is the user of this process who asks for
-    them, by hand; where that is a launch, whoever made it has entered it in the audit log.
+    them, by hand; where that is a launch, whoever made it has entered it in the audit log. An `observer` hears when
+    each job begins and ends.
     """
 
     jobs: tuple[str, ...]
@@ -65,6 +69,7 @@ class JobRuns:
     retry_lock: timedelta = timedelta(0)
     tell: Tell = tell_nobody
     occasion: Occasion | None = None
+    observer: Observer | None = None
 
 
 Progressing = Callable[[RunKind, str], AbstractContextManager[Progress]]
@@ -93,7 +98,7 @@ def run_jobs(
         reached = dict[TargetName, None]()
         for job, targets in meant:
             under.enter(job.name, targets)
-            for report in _JobRun(job, targets, under).reports():
+            for report in _announced(job, targets, under):
                 if _has_reached(report):
                     reached[TargetName(report.run.target)] = None
                 yield report
@@ -105,6 +110,15 @@ def run_jobs(
             elif (complaint := complaint_about(report, books.complaints)) is not None:
                 books.complaints.append(complaint)
         yield from _once(books.complaints)
+
+
+def _announced(job: Job, targets: Sequence[TargetName], under: "_Circumstances") -> Iterator[RunReport]:
+    reports = _JobRun(job, targets, under).reports()
+    observer = under.wanted.observer
+    if observer is None:
+        return reports
+    work = Work(WorkKind.JOB, job.name, job.name, tuple(targets))
+    return announced(work, under.occasion.doer.user, reports, observer, under.clock)
 
 
 def _has_reached(report: RunReport) -> bool:

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -13,11 +14,13 @@ from drorch.cli.daemon_shown import note_outdated
 from drorch.cli.following import follow
 from drorch.cli.global_options import VerbCommand
 from drorch.cli.output.ticker import showing
+from drorch.cli.output.writer import Output
 from drorch.cli.session import Session
 from drorch.cli.telling import tell
 from drorch.clock import SystemClock
 from drorch.config.configuration import Configuration
 from drorch.errors import Problem
+from drorch.model.event import Observer
 from drorch.model.run import RunKind
 
 _CODES = (*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 60, 61, 63, 65)
@@ -66,11 +69,23 @@ def _run_here(session: Session, configuration: Configuration, jobs: tuple[str, .
 
     worst = 0
     wanted = app_jobs.JobRuns(jobs, None if target is None else (target,), session.retry_lock, output.note)
-    for report in app_jobs.run_jobs(configuration, wanted, SystemClock(), progress):
-        if isinstance(report, str):
-            output.problem(Problem("catalog", report), during="warning")
-        else:
-            told = app_jobs.told_of(report)
-            tell(output, told)
-            worst = max(worst, told.exit_code)
+    with _observed(configuration, jobs, output) as observer:
+        for report in app_jobs.run_jobs(configuration, replace(wanted, observer=observer), SystemClock(), progress):
+            if isinstance(report, str):
+                output.problem(Problem("catalog", report), during="warning")
+            else:
+                told = app_jobs.told_of(report)
+                tell(output, told)
+                worst = max(worst, told.exit_code)
     return worst
+
+
+@contextmanager
+def _observed(configuration: Configuration, jobs: tuple[str, ...], output: Output) -> Iterator[Observer | None]:
+    """The monitors of the jobs, which are told as the daemon would tell them; None where they have none."""
+    if all(job.ping is None for job in configuration.jobs.values() if job.name in jobs):
+        yield None
+        return
+    monitors = importlib.import_module("drorch.app.monitors")
+    with monitors.pinging(configuration, output.note, SystemClock()) as observer:
+        yield observer
