@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,6 +38,19 @@ from drorch.orchestrator.control.listener import listen
 from drorch.orchestrator.control.wording import NotUnderstood
 from tests.orchestrator.control.desk import NOON, Desk, Served, launch_of, served
 
+NOBODY = """
+import os, pathlib, sys
+from drorch.app.control.connection import connected
+from drorch.errors import DaemonUnavailable
+os.chdir(sys.argv[1])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+try:
+    connected(pathlib.Path("control.sock"))
+except DaemonUnavailable as fault:
+    print(fault.message)
+"""
 RUN = Run("a" * 32, "homes", RunKind.BACKUP, "web1", NOON, "onsite", NOON, RunOutcome.FAILED)
 
 
@@ -150,6 +165,14 @@ def test_nobody_is_there(tmp_path: Path) -> None:
     left.bind(str(tmp_path / "left.sock"))
     left.close()
     assert connected(tmp_path / "left.sock") is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_a_socket_that_is_closed_to_this_user_is_told_of(desk: Served, tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    done = subprocess.run([sys.executable, "-c", NOBODY, tmp_path], capture_output=True, check=True, timeout=60)
+    assert b"control.sock is closed to you" in done.stdout
+    assert desk.desk.asked == []
 
 
 HELLO = {"hello": {"version": "9", "config": "/c", "state_dir": "/s", "digest": "d"}}

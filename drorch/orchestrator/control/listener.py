@@ -21,8 +21,10 @@ GROUP = "drorch"
 """Who belongs to this group may ask the daemon; where there is no such group, the owner's own."""
 _SOCKET_MODE = 0o660
 _FOLDER_MODE = 0o711
+_LONGEST_ADDRESS = 107
+"""Bytes of a sun_path, without its end (unix(7))."""
 _LONGEST_NAME = 64
-"""What fits into a sun_path (unix(7)) behind /proc/self/fd/N/, with a number for the name it is made under."""
+"""What fits into one behind /proc/self/fd/N/, with a number for the name it is made under."""
 _WAITING = 64
 _PATIENCE_SECONDS = 2.0
 _SPAN = struct.Struct("@ll")
@@ -155,6 +157,9 @@ def _hand_to_group(path: Path) -> None:
 @contextlib.contextmanager
 def _short(path: Path) -> Iterator[str]:
     """A name of a file that fits into a socket's address, whatever folder it lies in."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
