@@ -159,12 +159,12 @@ def _snapshots(configuration: Configuration) -> Iterator[str]:
     if not jobs:
         return
     yield f"# Snapshots of file systems are taken for: {', '.join(job.name for job in jobs)}. That takes the right to"
-    yield "# mount, the devices, and writing to where the files lie."
-    yield "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_MKNOD"
+    yield "# mount, the devices, and writing to where the files lie, also in homes; a subvolume may be somebody else's."
+    yield "CapabilityBoundingSet=CAP_SYS_ADMIN CAP_DAC_OVERRIDE CAP_FOWNER CAP_MKNOD"
     # To protect the clock takes away every device that is not listed.
     yield from ("PrivateDevices=no", "ProtectClock=no")
     yield "SystemCallFilter=@mount"
-    yield "ReadWritePaths=/"
+    yield from ("ReadWritePaths=/", "ProtectHome=no")
 
 
 def secrets(configuration: Configuration) -> dict[str, SecretRef]:
