@@ -179,9 +179,10 @@ def _launched(
 ) -> Launched:
     """What the launches, the newest first, say of a line and of one of its targets."""
     here = [one for one in launches if one.work.line == line and target in one.work.targets]
-    begun = [one for one in here if one.started is not None and one.state is not LaunchState.SKIPPED]
+    # One that failed before it had a process was tried, all the same.
+    begun = [one for one in here if one.state not in (LaunchState.QUEUED, LaunchState.SKIPPED)]
     return Launched(
-        last=max(begun, key=lambda one: one.started or one.asked, default=None),
+        last=max(begun, key=lambda one: one.started or one.ended or one.asked, default=None),
         waiting=next((one for one in here if one.state is LaunchState.QUEUED), None),
         last_due=_newest_due(here, now),
         served=_newest_due(begun, now),

@@ -54,7 +54,7 @@ class Overdue:
 class Launched:
     """What is known of the launches of a line.
 
-    `last` is the newest that began; the rest is as `Course` has it.
+    `last` is the newest that began, or failed before it could; the rest is as `Course` has it.
     """
 
     last: Launch | None = None
@@ -66,7 +66,7 @@ class Launched:
 
     def course(self, *begun: datetime | None, under_way: datetime | None = None) -> Course:
         """The course of the line whose runs began at these times, too."""
-        moments = [*begun, under_way, None if self.last is None else self.last.started]
+        moments = [*begun, under_way, None if self.last is None else _began(self.last)]
         return Course(
             begun=max((moment for moment in moments if moment is not None), default=None),
             under_way=under_way,
@@ -286,10 +286,14 @@ def _exceeded(reason: str, since: datetime) -> _Ground:
 
 def _of_last_launch(launch: Launch | None, run: Run | None) -> Iterator[_Ground]:
     """What the newest launch says where no run tells of it: it failed before one began here."""
-    if launch is None or launch.started is None or launch.state is not LaunchState.FAILED:
+    if launch is None or launch.state is not LaunchState.FAILED:
         return
-    if run is None or (run.launch != launch.id and run.started < launch.started):
+    if run is None or (run.launch != launch.id and run.started < _began(launch)):
         yield _Ground(Condition.FAILED, f"its last launch failed{_why(launch.reason)}")
+
+
+def _began(launch: Launch) -> datetime:
+    return launch.started or launch.ended or launch.asked
 
 
 def _of_last_run(run: Run | None, under_way: datetime | None) -> Iterator[_Ground]:

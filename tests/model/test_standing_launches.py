@@ -38,6 +38,12 @@ def test_a_launch_that_failed_before_a_run_began_is_a_failure_and_no_missed_run(
     assert standing.overdue == ()
 
 
+def test_a_launch_that_failed_without_a_process_is_told_with_its_reason() -> None:
+    failed = replace(launch(DUE, LaunchState.FAILED, "no process can be started"), started=None, ended=DUE + MINUTE)
+    standing = judge(duty(), replace(saved(DUE - DAY), launched=launched(failed)), DUE + HOUR)
+    assert standing.reasons == ("its last launch failed: no process can be started",)
+
+
 def test_a_launch_that_failed_with_its_run_is_one_failure() -> None:
     failed = launch(DUE, LaunchState.FAILED, "exit code 20")
     ran = replace(run(DUE + MINUTE, RunOutcome.FAILED, "no space left"), launch=failed.id)
