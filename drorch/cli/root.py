@@ -28,7 +28,7 @@ VERBS = {
     "restore": Verb("restore", "Put the files of a snapshot back.", "Daily"),
     "snapshots": Verb("snapshots", "List snapshots.", "Daily"),
     "status": Verb("status", "Show how every job stands.", "Daily"),
-    "daemon": Verb("daemon", "Run every job on time.", "Daily"),
+    "daemon": Verb("daemon", "Run jobs and maintenance on time, until SIGTERM.", "Daily"),
     "pause": Verb("pause", "Let schedules rest for a while.", "Daily"),
     "resume": Verb("resume", "End pauses.", "Daily"),
     "cancel": Verb("cancel", "Stop what runs or waits.", "Daily"),

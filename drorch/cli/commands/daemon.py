@@ -17,7 +17,7 @@ from drorch.reporting.journal import Journal, Level, human_style, machine_style
 @click.command("daemon", cls=VerbCommand, exit_with=(*exit_codes.FAULTS, 4, 60, 61))
 @click.pass_context
 def command(context: click.Context, /) -> int:
-    """Run every job and maintenance of the configuration on time, until SIGTERM.
+    """Run jobs and maintenance on time, until SIGTERM.
 
     It stays in the foreground: systemd starts it as a service (drorch service install). Each run is a process of its
     own. SIGHUP, or drorch reload, makes it read the configuration anew. It writes its log to standard error: lines for
