@@ -15,6 +15,7 @@ from drorch.model.names import TargetName
 from drorch.model.run import RunOutcome
 from drorch.orchestrator.runner import Assignment, Runner, RunReport, why
 from drorch.process.commands import HARMLESS_VARIABLES, ChildFailed, describe_status, run_whole
+from drorch.secrets import redacted
 
 _ERROR_CHARACTERS = 1000
 
@@ -129,7 +130,7 @@ class _Course:
         if reason is None or hook.on_failure is HookFailure.IGNORE:
             return None
         message = f"the hook {hook.command[0]} ({hook.when}) {reason}"
-        heard = said.strip()
+        heard = redacted(said).strip()
         complaint = f"{self._assignment.job}: {message}{'; it said: ' if heard else ''}{heard}"
         self._runner.books.complaints.append(complaint)
         if hook.on_failure is HookFailure.WARN:
@@ -150,7 +151,7 @@ class _Course:
         told["DRORCH_OUTCOME"] = self._outcome.value
         told["DRORCH_SNAPSHOT"] = " ".join(dict.fromkeys(snapshots))
         told["DRORCH_EXIT_CODE"] = str(int(self._exit_code))
-        told["DRORCH_ERROR"] = _one_line(self._error)
+        told["DRORCH_ERROR"] = _one_line(redacted(self._error))
         return told
 
     @property

@@ -18,6 +18,7 @@ from drorch.orchestrator.books import Books
 from drorch.orchestrator.doer import Doer
 from drorch.orchestrator.hooks import HookPlan, with_hooks
 from drorch.orchestrator.runner import Assignment, Runner, RunReport
+from drorch.secrets import FileSecret
 from tests.orchestrator.test_runner import JOB, Stage, stage
 
 __all__ = ["stage"]
@@ -217,6 +218,18 @@ def test_whoever_stops_listening_interrupts_too(scene: Scene) -> None:
     next(reports)
     del reports
     assert scene.called == ["before", "failure", "always"]
+
+
+def test_a_secret_that_a_hook_says_is_not_told_on(scene: Scene, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("very-secret-indeed")
+    secret.chmod(0o600)
+    FileSecret(secret).read()
+    scene.hook(HookTime.BEFORE, then=f"cat {secret}; exit 1; ")
+    scene.run()
+    [complaint] = scene.books.complaints
+    assert "it said: " in complaint
+    assert "very-secret-indeed" not in complaint
 
 
 def test_one_that_takes_too_long_is_ended_and_has_failed(scene: Scene) -> None:
