@@ -160,7 +160,7 @@ class Connection:
         self._heard = bytearray(rest)
         try:
             said = json.loads(line)
-        except ValueError as fault:
+        except (ValueError, RecursionError) as fault:
             raise not_understood("something", fault) from fault
         if not isinstance(said, dict):
             raise not_understood("something", TypeError("no object"))

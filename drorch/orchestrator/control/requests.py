@@ -155,8 +155,10 @@ def _reason(said: object) -> str:
 
 
 def _shown(said: object) -> str:
-    """What was said, short and in ASCII: it may be anything."""
-    text = json.dumps(said)
+    """What was said, short and in ASCII: it may be anything, and nested deeper than it can be written."""
+    if isinstance(said, list | dict):
+        return "a list" if isinstance(said, list) else "an object"
+    text = json.dumps(said[: _LONGEST_SHOWN + 1] if isinstance(said, str) else said)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
