@@ -15,7 +15,7 @@ from drorch.clock import Clock
 from drorch.config import reading, reference, schema, settled
 from drorch.config.configuration import Configuration
 from drorch.config.fields import Surroundings
-from drorch.config.location import find_config_file
+from drorch.config.location import find_config_file, read_trusted
 from drorch.config.reading import Reader
 from drorch.errors import ConfigError, UsageError
 from drorch.model.launch import Work, WorkKind
@@ -34,10 +34,29 @@ def load(named: str | None = None) -> Configuration:
 
     Raises `ConfigError` with every fault, and where there is none.
     """
+    return load_with_text(named)[0]
+
+
+def load_with_text(named: str | None = None) -> tuple[Configuration, str]:
+    """The same, and what is written in its file."""
     file = find_config_file(Path(named) if named else None)
     if file is None:
         raise ConfigError("there is no configuration", hint="Type: drorch config example > jobs.toml")
-    return reading.load(file, Reader(surroundings=Surroundings(_pattern_fault)))
+    return _read(file, file)
+
+
+def load_in_force(file: Path, copy: Path | None) -> Configuration:
+    """The configuration of a file as a daemon has it in force: as its copy says, whatever the file says by now.
+
+    Raises `ConfigError`.
+    """
+    return _read(file, copy or file)[0]
+
+
+def _read(file: Path, place: Path) -> tuple[Configuration, str]:
+    reader = Reader(surroundings=Surroundings(_pattern_fault))
+    text = read_trusted(place, reader.user)
+    return reading.parse(text, file, reader), text
 
 
 def _pattern_fault(pattern: str) -> str | None:

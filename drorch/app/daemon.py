@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drorch import __version__
 from drorch.app.catalogs import place_of, upgrade
-from drorch.app.configuration import load
+from drorch.app.configuration import load_with_text
 from drorch.app.frozen import remove_leftovers
 from drorch.app.monitors import monitors_of
 from drorch.app.patrol import Patrol
@@ -34,6 +34,7 @@ from drorch.process.inhibitor import Inhibitor
 from drorch.reporting.journal import Journal, Level
 from drorch.reporting.pings import Pinger, Sayings
 
+_COPY = "configuration-in-force.toml"
 _REOPEN_SECONDS = 60.0
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _LEVELS = {level.word: level for level in Level}
@@ -45,7 +46,7 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
     `journal` makes the log once the configuration is known. Raises `ConfigError`, `JobBusy` where another daemon works
     with the same state_dir, and `SocketRefused`.
     """
-    configuration = load(config_file)
+    configuration, text = load_with_text(config_file)
     log = journal(configuration)
 
     def warn(words: str) -> None:
@@ -53,9 +54,7 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
 
     cabinet = Cabinet(place_of(configuration), warn, clock)
     with cabinet, Pinger(monitors_of(configuration, warn), log, clock, _sayings(configuration)) as pinger:
-        for complaint in remove_leftovers(configuration.state_dir):
-            warn(complaint)
-        installation = _Installation(configuration, config_file, cabinet, pinger, log)
+        installation = _Installation(configuration, config_file, cabinet, pinger, log, keep_copy(configuration, text))
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:
             serve(installation.house(inhibitor, clock), roster_of(configuration), clock)
@@ -100,13 +99,14 @@ class Cabinet:
 
 @dataclass(slots=True)
 class _Installation:
-    """What the house is made of; `configuration` is the one in force."""
+    """What the house is made of; `configuration` is the one in force, `copy` the file that says what it says."""
 
     configuration: Configuration
     config_file: str | None
     cabinet: Cabinet
     pinger: Pinger
     journal: Journal
+    copy: str
     clock: Clock = field(init=False)
 
     def house(self, inhibitor: Inhibitor, clock: Clock) -> House:
@@ -128,6 +128,7 @@ class _Installation:
             observer=observer,
             note=lambda level, words: self.journal.note(_LEVELS[level], words),
             announcer=Announcer(Asked.taken_from(os.environ), clock),
+            upkeep=[self.tidy_up],
         )
 
     def identity(self) -> Identity:
@@ -142,12 +143,17 @@ class _Installation:
 
     def load(self) -> Roster:
         """Read the configuration anew, and go by it from now on. Raises `ConfigError`; then nothing has changed."""
-        fresh = load(self.config_file)
+        fresh, text = load_with_text(self.config_file)
         _require_same_place(self.configuration, fresh)
         monitors = monitors_of(fresh, lambda words: self.journal.note(Level.WARNING, words))
-        self.configuration = fresh
+        self.configuration, self.copy = fresh, keep_copy(fresh, text)
         self.pinger.use(monitors)
         return roster_of(fresh)
+
+    def tidy_up(self) -> None:
+        """Remove snapshots of file systems that runs which were killed have left."""
+        for complaint in remove_leftovers(self.configuration.state_dir):
+            self.journal.note(Level.WARNING, complaint)
 
     def start(self, launch: Launch, entry: Entry, done: int) -> Ward:
         """Start the worker of a launch. Raises `DrorchError`."""
@@ -161,6 +167,7 @@ class _Installation:
             user=launch.user,
             uid=_uid_of(launch.user),
             config=str(configuration.file.resolve()),
+            copy=self.copy,
             part=None if entry.parts is None else (done % entry.parts + 1, entry.parts),
             memory=conduct.allowance.memory,
         )
@@ -172,6 +179,24 @@ class _Installation:
             max_runtime=conduct.max_runtime,
         )
         return Ward(charge, self.clock)
+
+
+def keep_copy(configuration: Configuration, text: str) -> str:
+    """Keep what is in force, for workers: the file may be broken by the time they read it. Its path.
+
+    The path is empty where it cannot be kept; then workers read the file itself.
+    """
+    copy = configuration.state_dir / _COPY
+    fresh = copy.with_suffix(".new")
+    try:
+        configuration.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(copy)
+    except OSError:
+        return ""
+    return str(copy)
 
 
 def _require_same_place(old: Configuration, new: Configuration) -> None:

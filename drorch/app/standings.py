@@ -5,8 +5,9 @@ Imports nothing of the engine: the daemon asks for it every minute.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from drorch.app.roster import in_force_since
 from drorch.catalog.open import Catalog
 from drorch.catalog.queries import RunQuery
 from drorch.config.configuration import Configuration
@@ -58,7 +59,7 @@ def look(
     Raises `CatalogError`.
     """
     findings, pauses = tuple(catalog.queries.findings()), tuple(catalog.launches.pauses(now))
-    since = _in_force_since(configuration)
+    since = in_force_since(configuration)
     begun = RunQuery(host=configuration.host, kinds=_SAVING, outcomes=(RunOutcome.RUNNING,), limit=_UNFINISHED)
     unfinished = tuple(catalog.queries.runs(begun))
     reader = _Reader(configuration, catalog, now, (findings, pauses, unfinished), proof)
@@ -74,14 +75,6 @@ def look(
         if one.check is not None and only in (None, one.target)
     )
     return Look(standings, checks, findings, pauses)
-
-
-def _in_force_since(configuration: Configuration) -> datetime:
-    """When the file was last written: what it asks for has been asked since then, or longer."""
-    try:
-        return datetime.fromtimestamp(configuration.file.stat().st_mtime, UTC)
-    except OSError:
-        return datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from drorch import __version__
@@ -15,7 +17,7 @@ from drorch.actions.check import CheckRequest, ReadBucket, ReadNothing
 from drorch.actions.check import check as look_for_damage
 from drorch.actions.progress import Counters, Progress
 from drorch.app.books import kept_books
-from drorch.app.configuration import load
+from drorch.app.configuration import load_in_force
 from drorch.app.door import opened
 from drorch.app.jobs import JobRuns, run_jobs, told_of
 from drorch.app.targets import access_of
@@ -32,6 +34,8 @@ from drorch.orchestrator.supervision.order import Order
 from drorch.process.supervised import LONGEST_LINE
 from drorch.secrets import redacted
 
+_LOCK_PATIENCE = timedelta(minutes=10)
+"""How long a launch waits for a repository that somebody has locked: a prune elsewhere is no reason to fail."""
 _PROGRESS_SECONDS = 1.0
 _MOST_CHARACTERS = 8192
 _MOST_ALARMS = 100
@@ -121,7 +125,7 @@ def carry_out(order: Order, voice: Voice, clock: Clock | None = None) -> int:
     Raises what loading the configuration raises, what a check of a target raises, and what interrupts a run.
     """
     clock = clock or SystemClock()
-    configuration = load(order.config)
+    configuration = load_in_force(Path(order.config), Path(order.copy) if order.copy else None)
     occasion = Occasion(Doer(order.user, order.uid, order.tty), order.trigger, order.launch)
     if order.kind is WorkKind.JOB:
         return _run_job(configuration, order, occasion, voice, clock)
@@ -130,7 +134,7 @@ def carry_out(order: Order, voice: Voice, clock: Clock | None = None) -> int:
 
 def _run_job(configuration: Configuration, order: Order, occasion: Occasion, voice: Voice, clock: Clock) -> int:
     worst = 0
-    wanted = JobRuns((order.name,), order.targets or None, tell=voice.note, occasion=occasion)
+    wanted = JobRuns((order.name,), order.targets or None, _LOCK_PATIENCE, voice.note, occasion)
     for told in run_jobs(configuration, wanted, clock, voice.progressing):
         if isinstance(told, str):
             voice.complain(told)

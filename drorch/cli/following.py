@@ -29,7 +29,7 @@ def follow(session: Session, followed: Followed, clock: Clock) -> int:
                     case Noted(message):
                         output.note(message)
                     case Complained(message):
-                        output.problem(Problem("catalog", message), during="warning")
+                        output.problem(Problem("drorch", message), during="warning")
                     case RunTold(launch, one):
                         shown.end(launch)
                         tell(output, one)

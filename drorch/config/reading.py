@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from drorch.config import job_reading, schema, settled, syntax, target_reading, validation
 from drorch.config.configuration import CatalogSpec, Configuration, DaemonSpec
 from drorch.config.fields import Surroundings
-from drorch.config.location import User, read_trusted
+from drorch.config.location import User
 from drorch.config.network import LONGEST_SOCKET
 from drorch.config.places import TargetSpec
 from drorch.config.target_reading import monitor, secret, target
@@ -32,16 +32,6 @@ class Reader:
     user: User = field(default_factory=User.current)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     surroundings: Surroundings = field(default_factory=Surroundings)
-
-
-def load(file: Path, reader: Reader | None = None) -> Configuration:
-    """Read a configuration.
-
-    Raises `ConfigError` with every fault of the file, sorted by line, where it cannot be read, where others may write
-    it, and where it has any fault.
-    """
-    reader = reader or Reader()
-    return parse(read_trusted(file, reader.user), file, reader)
 
 
 def parse(text: str, file: Path, reader: Reader | None = None) -> Configuration:

@@ -72,7 +72,7 @@ def _run_here(session: Session, configuration: Configuration, jobs: tuple[str, .
     with _observed(configuration, jobs, output) as observer:
         for report in app_jobs.run_jobs(configuration, replace(wanted, observer=observer), SystemClock(), progress):
             if isinstance(report, str):
-                output.problem(Problem("catalog", report), during="warning")
+                output.problem(Problem("drorch", report), during="warning")
             else:
                 told = app_jobs.told_of(report)
                 tell(output, told)

@@ -15,7 +15,8 @@ class Order:
     """A launch as its worker has to know it.
 
     `name` is the job's or, for a check, the target's. `targets` are those to run the job on, in the job's order.
-    `user`, `uid` and `tty` say who asked. `config` is the file of the configuration. `part` is which part of the data a
+    `user`, `uid` and `tty` say who asked. `config` is the file of the configuration, `copy` one
+    of what it says that is in force, empty where there is none. `part` is which part of the data a
     check reads: the first number, from 1, of so many; None: none. `memory` is the most bytes of data that each of its
     processes may have, None for any.
     """
@@ -28,6 +29,7 @@ class Order:
     user: str
     uid: int
     config: str
+    copy: str = ""
     tty: str = ""
     part: tuple[int, int] | None = None
     memory: int | None = None
@@ -44,6 +46,7 @@ class Order:
             "uid": self.uid,
             "tty": self.tty,
             "config": self.config,
+            "copy": self.copy,
             "part": self.part,
             "memory": self.memory,
         }
@@ -64,6 +67,7 @@ class Order:
                 user=str(said["user"]),
                 uid=int(said["uid"]),
                 config=str(said["config"]),
+                copy=str(said["copy"]),
                 tty=str(said["tty"]),
                 part=None if part is None else (int(part[0]), int(part[1])),
                 memory=None if memory is None else int(memory),

@@ -1,8 +1,10 @@
 """What is due is claimed once, whatever becomes of the process and its clock."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from drorch.model.launch import Launch, WorkKind
+from drorch.model.window import parse_window
 from drorch.orchestrator.daemon.agenda import Agenda, is_late, launched_after
 from tests.orchestrator.daemon.making import NOON, entry, job, launch, minutes, roster
 
@@ -76,6 +78,41 @@ def test_a_clock_that_was_put_back_launches_nothing_twice() -> None:
     assert agenda.look(NOON + minutes(30)) == []
     assert agenda.look(NOON + minutes(61)) == []
     assert len(agenda.look(NOON + minutes(120))) == 1
+
+
+def test_what_waits_for_its_window_is_launched_once_and_for_the_newest_time() -> None:
+    claims = Claims()
+    nightly = entry(job("homes"), "0 * * * *")
+    assert nightly.timetable is not None
+    timetable = replace(nightly.timetable, allowed=(parse_window("22:00-06:00"),))
+    agenda = Agenda(roster(replace(nightly, timetable=timetable)), claims)
+    for hour in range(10):
+        assert agenda.look(NOON + minutes(60 * hour)) == []
+    assert agenda.next_look == NOON + minutes(600)
+    (one,) = agenda.look(NOON + minutes(600))
+    assert (one.due, is_late(one)) == (NOON + minutes(600), False)
+    assert len(claims.claimed) == 1
+
+
+def test_a_time_that_was_slept_through_waits_for_the_next_window() -> None:
+    daily = entry(job("homes"), "0 5 * * *")
+    assert daily.timetable is not None
+    timetable = replace(daily.timetable, allowed=(parse_window("04:00-06:00"),))
+    agenda = Agenda(roster(replace(daily, timetable=timetable)), Claims())
+    assert agenda.look(NOON) == []
+    assert agenda.next_look == NOON + minutes(16 * 60)
+    (made_up,) = agenda.look(NOON + minutes(16 * 60))
+    assert is_late(made_up)
+
+
+def test_jitter_longer_than_the_interval_starves_nobody() -> None:
+    claims = Claims()
+    often = entry(job("homes"), "every 5m")
+    assert often.timetable is not None
+    agenda = Agenda(roster(replace(often, timetable=replace(often.timetable, jitter=minutes(20)))), claims)
+    launched = [one for second in range(0, 7200, 10) for one in agenda.look(NOON + minutes(second / 60))]
+    assert len(launched) >= 6
+    assert all(one.due is not None and one.begins - one.due < minutes(20) for one in launched)
 
 
 def test_what_another_process_claimed_is_left_to_it() -> None:

@@ -72,7 +72,8 @@ def test_the_next_due_time_takes_the_place_of_an_attempt() -> None:
 
 
 def test_what_makes_up_for_a_missed_time_is_tried_until_its_target_answers() -> None:
-    missed = launch(job("homes"), due=NOON - timedelta(days=2))
+    long_ago = NOON - timedelta(days=2)
+    missed = launch(job("homes"), due=long_ago, begins=long_ago)
     never = Retries(times=0)
     tried = retry_of(missed, UNAVAILABLE, never, NOON, NOON + timedelta(hours=9))
     assert tried is not None
