@@ -63,6 +63,8 @@ stay_off() {
         case $package in
         openssh-server) as_root systemctl disable ssh.service ssh.socket || return 1 ;;
         postgresql) as_root systemctl disable postgresql.service || return 1 ;;
+        mariadb-server) as_root systemctl disable mariadb.service || return 1 ;;
+        redis-server) as_root systemctl disable redis-server.service || return 1 ;;
         esac
     done
 }
@@ -159,6 +161,10 @@ missing_test_packages() {
     command -v ssh >/dev/null 2>&1 || echo openssh-client
     command -v systemd-analyze >/dev/null 2>&1 || echo systemd
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || echo postgresql
+    { command -v mariadbd && command -v mariadb-dump; } >/dev/null 2>&1 || echo mariadb-server
+    command -v mariabackup >/dev/null 2>&1 || echo mariadb-backup
+    command -v redis-server >/dev/null 2>&1 || echo redis-server
+    command -v sqlite3 >/dev/null 2>&1 || echo sqlite3
 }
 
 # setup demo|tests

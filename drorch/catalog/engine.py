@@ -101,8 +101,8 @@ def server_engine(url: str) -> Engine:
         ) from fault
     except ModuleNotFoundError as fault:
         raise CatalogError(
-            "the catalog is in PostgreSQL, and its driver is not installed",
-            hint="Install drorch[postgresql], or take url out of [catalog].",
+            "the catalog is in PostgreSQL, and its driver psycopg is not installed",
+            hint="Install drorch again with all it needs, or take url out of [catalog].",
         ) from fault
 
     return engine

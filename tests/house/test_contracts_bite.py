@@ -37,6 +37,8 @@ LIBRARY_HOMES = {
     "pyfastcdc": "repository",
     "cryptography": "repository and drills",
     "pathspec": "sources",
+    "psycopg": "sources",
+    "pymysql": "sources",
 }
 
 VIOLATIONS = [
