@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from drorch.model.estimate import Fetching, Price, Speed
-from drorch.units import format_duration, format_size
+from drorch.units import counted, format_duration, format_size
 
 
 class Terms(Protocol):
@@ -22,7 +22,8 @@ class Terms(Protocol):
 
 def fetching_text(fetching: Fetching, terms: Terms | None) -> str:
     """In one line; what is not known is said to be unknown."""
-    what = f"to fetch: {format_size(fetching.bytes)} from {fetching.packs} packs in {fetching.requests} requests"
+    packs, requests = counted(fetching.packs, "pack"), counted(fetching.requests, "request")
+    what = f"to fetch: {format_size(fetching.bytes)} from {packs} in {requests}"
     if terms is None:
         return f"{what}; name the target with -t to learn how long that takes and what it costs"
     return f"{what}; {_time_text(fetching, terms.speed)}; {_cost_text(fetching, terms.price)}"

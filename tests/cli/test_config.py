@@ -42,7 +42,7 @@ def test_check_tells_the_next_three_times_of_every_schedule(file: Path) -> None:
     assert homes.split()[:7] == ["homes", "onsite", "30", "2", "*", "*", "*"]
     assert homes.count("02:30 CE") == 3
     assert etc.split() == ["etc", "onsite", "by", "hand"]
-    assert told.stderr.decode().splitlines() == [f"{file} is sound: 2 jobs, 1 targets"]
+    assert told.stderr.decode().splitlines() == [f"{file} is sound: 2 jobs, 1 target"]
 
 
 MORE = """

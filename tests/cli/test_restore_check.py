@@ -75,7 +75,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(place: Path) -> None:
     assert r"/sub/b\x1b[0m" in shown
     would, fetch = shown.splitlines()[-2:]
     assert would.startswith("would restore 2 files")
-    assert fetch.startswith("to fetch: 90 B from 1 packs")
+    assert fetch.startswith("to fetch: 90 B from 1 pack in")
     assert not (place / "out").exists()
     (place / "out").mkdir()
     (place / "out" / "extra").touch()

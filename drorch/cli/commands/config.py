@@ -15,7 +15,7 @@ from drorch.cli.session import Session
 from drorch.clock import SystemClock
 from drorch.errors import Problem
 from drorch.model.launch import WorkKind
-from drorch.units import duration_text
+from drorch.units import counted, duration_text
 
 _READS = (*exit_codes.FAULTS, 4)
 
@@ -62,7 +62,7 @@ def check(context: click.Context, /) -> None:
     if due:
         rows = [(_name(one), ", ".join(one.work.targets), _schedule(one, found.zone), _times(one)) for one in due]
         output.table(("Job", "Targets", "Schedule", "Next times"), rows)
-    output.note(f"{found.file} is sound: {len(found.jobs)} jobs, {len(found.targets)} targets")
+    output.note(f"{found.file} is sound: {counted(len(found.jobs), 'job')}, {counted(len(found.targets), 'target')}")
 
 
 def _name(one: Due) -> str:
