@@ -13,7 +13,7 @@ from drorch.config.configuration import Configuration
 from drorch.errors import ConfigError, UsageError
 from drorch.model.audit import Deed
 from drorch.model.hold import Lineage
-from drorch.model.job import FilesSpec, Job
+from drorch.model.job import Job, paths_of
 from drorch.model.names import NAME_RULE, JobName, TargetName, is_name
 from drorch.orchestrator.adopting import Adoption, AdoptionPlan, adopt, plan_adoption
 from drorch.orchestrator.deeds import CONFIGURATION, write_down
@@ -79,7 +79,7 @@ def _adoption(configuration: Configuration, request: AdoptRequest) -> Adoption:
         return Adoption(job.name, chosen.accepts, request.former)
     if chosen.paths or chosen.tags:
         return Adoption(job.name, chosen.accepts)
-    own = set(job.source.paths if isinstance(job.source, FilesSpec) else (f"/{job.source.filename}",))
+    own = set(paths_of(job.source))
     return Adoption(job.name, lambda named: chosen.accepts(named) and set(named.snapshot.paths) == own)
 
 

@@ -35,7 +35,7 @@ from drorch.errors import (
     TargetError,
 )
 from drorch.model.event import Observer
-from drorch.model.job import CommandSpec, FilesSpec, Job
+from drorch.model.job import CommandSpec, FilesSpec, Job, SourceSpec
 from drorch.model.launch import Work, WorkKind
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
@@ -261,13 +261,22 @@ class _JobRun:
 
 def spec_of(job: Job, host: str) -> BackupSpec:
     """A job as a backup. Raises `SourceUnavailable` where one of its exclude files cannot be read."""
-    source = job.source
     return replace(
-        _of_files(source) if isinstance(source, FilesSpec) else _of_command(source),
+        _of_source(job.source),
         tags=(job.tag, *job.tags),
         hostname=host,
         compression=Compression(job.compression),
     )
+
+
+def _of_source(source: SourceSpec) -> BackupSpec:
+    match source:
+        case FilesSpec():
+            return _of_files(source)
+        case CommandSpec():
+            return _of_command(source)
+        case _:
+            raise SourceUnavailable(f"a source of type {source.kind} cannot be saved", hint="Save what its tool dumps.")
 
 
 def _of_command(source: CommandSpec) -> BackupSpec:

@@ -68,10 +68,16 @@ def _of_maintenance(maintenance: Maintenance) -> Iterator[Entry]:
 
 
 def variables_for(configuration: Configuration, work: Work) -> frozenset[str]:
-    """Names of the variables that a launch is given beside the harmless ones: those of its own targets' secrets."""
+    """Names of the variables that a launch is given beside the harmless ones: those of its own secrets.
+
+    These are its targets' and, where it runs a job, those of the job's source.
+    """
     names = set(_PROXIES)
     if configuration.catalog is not None and configuration.catalog.password is not None:
         names.update(_named_by(configuration.catalog.password))
+    if work.kind is WorkKind.JOB and work.name in configuration.jobs:
+        for reference in configuration.job(work.name).secrets.values():
+            names.update(_named_by(reference))
     for target in work.targets:
         names.update(_for_target(configuration, target))
     return frozenset(names)

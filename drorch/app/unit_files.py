@@ -174,6 +174,9 @@ def secrets(configuration: Configuration) -> dict[str, SecretRef]:
         for name, spec in configuration.targets.items()
         for key, ref in spec.secrets.items()
     }
+    found |= {
+        f"{key} of job {job.name}": ref for job in configuration.jobs.values() for key, ref in job.secrets.items()
+    }
     found |= watch_secrets(configuration)
     pings: Mapping[str, object] = {f"ping of job {job.name}": job.ping for job in configuration.jobs.values()}
     return found | {what: ref for what, ref in pings.items() if isinstance(ref, SecretRef)}

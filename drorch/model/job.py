@@ -1,7 +1,9 @@
 """A job: a source, the targets it is saved to, when, and what is kept there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import timedelta
+from typing import ClassVar, Literal
 
 from drorch.model.conduct import Conduct
 from drorch.model.hook import Hook
@@ -14,6 +16,8 @@ from drorch.secrets import SecretRef
 
 Compression = Literal["auto", "max", "off"]
 FileSystemSnapshot = Literal["btrfs", "lvm", "zfs"]
+QUIET = timedelta(minutes=5)
+"""How long a database's tool may be silent, where a job does not say: then it hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +48,109 @@ class CommandSpec:
     """What a command prints, saved as one file.
 
     `dump` is the command: words, started without a shell. `filename` is the file's name in the snapshot, at its root.
-    Fewer than `min_bytes` are no snapshot.
+    Fewer than `min_bytes` are no snapshot. `restore` is a command that takes what was printed on its standard input;
+    without one, a restore gives the file.
     """
 
     dump: tuple[str, ...]
     filename: str
     min_bytes: int = 0
+    restore: tuple[str, ...] = ()
 
 
-SourceSpec = FilesSpec | CommandSpec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresqlSpec:
+    """Databases of a PostgreSQL server.
+
+    No `databases`: all of them. `host` is a name, an address or the folder of a socket; what of host, port and user is
+    None is as the server's own tools take it. `globals`: roles and tablespaces too. `base`: the files of the whole
+    server, in place of what its databases hold. `facts` are queries by name whose answers are recorded. `bin_dir` is
+    where the server's tools are; None: where they are found. A tool that is silent for longer than `quiet` hangs.
+    Fewer than `min_bytes` are no snapshot.
+    """
+
+    kind: ClassVar[Literal["postgresql"]] = "postgresql"
+    databases: tuple[str, ...] = ()
+    host: str | None = None
+    port: int | None = None
+    user: str | None = None
+    password: SecretRef | None = None
+    globals: bool = True
+    base: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bin_dir: str | None = None
+    quiet: timedelta = QUIET
+    min_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MariadbSpec:
+    """Databases of a MariaDB or MySQL server.
+
+    No `databases`: all of them. `socket` is the path of a socket, in place of host and port; what is None is as the
+    server's own tools take it. `users`: its accounts too. `physical`: the files of the whole server, in place of what
+    its databases hold. The rest is as in `PostgresqlSpec`.
+    """
+
+    kind: ClassVar[Literal["mariadb"]] = "mariadb"
+    databases: tuple[str, ...] = ()
+    host: str | None = None
+    port: int | None = None
+    socket: str | None = None
+    user: str | None = None
+    password: SecretRef | None = None
+    users: bool = True
+    physical: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bin_dir: str | None = None
+    quiet: timedelta = QUIET
+    min_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteSpec:
+    """A SQLite database: a file, by its absolute `path`. The rest is as in `PostgresqlSpec`."""
+
+    kind: ClassVar[Literal["sqlite"]] = "sqlite"
+    path: str
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    min_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisSpec:
+    """All that a Redis or Valkey server holds. `socket` is the path of a socket, in place of host and port.
+
+    The rest is as in `PostgresqlSpec`.
+    """
+
+    kind: ClassVar[Literal["redis"]] = "redis"
+    host: str | None = None
+    port: int | None = None
+    socket: str | None = None
+    user: str | None = None
+    password: SecretRef | None = None
+    bin_dir: str | None = None
+    quiet: timedelta = QUIET
+    min_bytes: int = 0
+
+
+DatabaseSpec = PostgresqlSpec | MariadbSpec | SqliteSpec | RedisSpec
+"""A database that drorch itself knows how to save and to restore: one class for each kind."""
+
+SourceSpec = FilesSpec | CommandSpec | DatabaseSpec
 """What a job reads out: one class for each kind of source."""
+
+
+def paths_of(source: SourceSpec) -> tuple[str, ...]:
+    """The paths that snapshots of a source name: of a database the folder of its parts, at the snapshot's root."""
+    match source:
+        case FilesSpec():
+            return source.paths
+        case CommandSpec():
+            return (f"/{source.filename}",)
+        case _:
+            return (f"/{source.kind}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +214,12 @@ class Job:
     def tag(self) -> str:
         """The tag that says whose a snapshot is."""
         return f"{JOB_TAG}{self.name}"
+
+    @property
+    def secrets(self) -> Mapping[str, SecretRef]:
+        """The secrets of its source, by their keys."""
+        password = None if isinstance(self.source, FilesSpec | CommandSpec | SqliteSpec) else self.source.password
+        return {} if password is None else {"password": password}
 
     def on(self, target: TargetName) -> Destination:
         """What holds on one of its targets. Raises `KeyError` where it has no such target."""

@@ -22,7 +22,7 @@ def job_symptoms(job: Job, host: str) -> Iterator[Symptom]:
     source = job.source
     if isinstance(source, CommandSpec):
         yield from _of_command(job, source)
-    else:
+    elif isinstance(source, FilesSpec):
         yield from _of_files(job, source, host)
         yield from _of_snapshot(job, source)
     for hook in job.hooks:
