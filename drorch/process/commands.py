@@ -85,7 +85,7 @@ def streaming(argv: Sequence[str], *, stop_timeout: float = 10.0) -> Iterator["S
     try:
         yield StreamingChild(argv[0], child, stop_timeout)
     finally:
-        _kill_whole(child)
+        kill_whole(child)
         if child.stdout is not None:
             child.stdout.close()
 
@@ -148,7 +148,7 @@ class PipedChild:
         """Kill it with all its children, if it still runs. Closing twice is fine."""
         self.stream.close()
         self.complaints()
-        _kill_whole(self._child)
+        kill_whole(self._child)
         if self._complaints >= 0:
             os.close(self._complaints)
             self._complaints = -1
@@ -201,14 +201,14 @@ def run_whole(argv: Sequence[str], *, timeout: float, environment: Mapping[str, 
     what it had said is in the error's context as `said`.
     """
     with contextlib.ExitStack() as pipes:
-        said = _Kept(pipes, _COMPLAINTS_BYTES)
-        output = _Kept(pipes, output_bytes) if output_bytes else said
+        said = Kept(pipes, _COMPLAINTS_BYTES)
+        output = Kept(pipes, output_bytes) if output_bytes else said
         child = _started(argv, environment, output, said)
         try:
             _hear(child, {kept.handle: kept for kept in (said, output)}, time.monotonic() + timeout)
             overran = not _has_exited(child)
         finally:
-            _kill_whole(child)
+            kill_whole(child)
         for kept in (said, output):
             kept.take_rest()
         if overran:
@@ -217,7 +217,7 @@ def run_whole(argv: Sequence[str], *, timeout: float, environment: Mapping[str, 
         return Ended(child.returncode, output.content if output_bytes else b"", said.text)
 
 
-class _Kept:
+class Kept:
     """The reading end of a pipe, and the end of what came out of it."""
 
     def __init__(self, pipes: contextlib.ExitStack, most: int) -> None:
@@ -255,9 +255,7 @@ class _Kept:
                 break
 
 
-def _started(
-    argv: Sequence[str], environment: Mapping[str, str], output: _Kept, said: _Kept
-) -> subprocess.Popen[bytes]:
+def _started(argv: Sequence[str], environment: Mapping[str, str], output: Kept, said: Kept) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
@@ -275,7 +273,7 @@ def _started(
         said.hush()
 
 
-def _hear(child: subprocess.Popen[bytes], kept: Mapping[int, _Kept], deadline: float) -> None:
+def _hear(child: subprocess.Popen[bytes], kept: Mapping[int, Kept], deadline: float) -> None:
     """Take in what a command says until it has ended, or its time is over."""
     listening = set(kept)
     while not _has_exited(child) and time.monotonic() < deadline:
@@ -288,7 +286,7 @@ def _has_exited(child: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _kill_whole(child: subprocess.Popen[bytes]) -> None:
+def kill_whole(child: subprocess.Popen[bytes]) -> None:
     """Kill a leader of a process group with all that is left of its group."""
     # Not polled: an unreaped leader keeps its process group, so that children it left behind are killed, too.
     if child.returncode is None:
