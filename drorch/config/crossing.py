@@ -6,7 +6,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from drorch.config import syntax
+from drorch.config.databases import ASKED
 from drorch.config.faults import Fault, meant
+from drorch.config.schema import SOURCE_KINDS
 from drorch.config.shape import as_table, table_at
 from drorch.config.syntax import Document
 from drorch.model.window import Window, parse_window
@@ -23,7 +25,8 @@ def faults(document: Document) -> Iterator[Fault]:
     yield from _unscheduled(document)
     yield from _maintained(document)
     yield from _without_room(document)
-    yield from _alone(document.data, (), document)
+    yield from _unanswered(document)
+    yield from _beside(document.data, (), document)
 
 
 def _jobs(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -134,13 +137,32 @@ def _leave_room(allowed: list[Window], blackout: list[Window]) -> bool:
     )
 
 
-def _alone(data: object, path: syntax.Path, document: Document) -> Iterator[Fault]:
-    """Keys that are nothing without another one, which is not there."""
+def _unanswered(document: Document) -> Iterator[Fault]:
+    """Facts of what answers no queries."""
+    for name, job in _jobs(document):
+        source = as_table(job.get("source"))
+        kind = source.get("type")
+        if "facts" not in job or not isinstance(kind, str) or kind not in SOURCE_KINDS:
+            continue
+        words = ""
+        if kind not in ASKED:
+            words = f"a source of type {kind} answers no queries; leave facts out"
+        elif whole := next((key for key in ("base", "physical") if source.get(key) is True), ""):
+            words = f"facts are nothing beside {whole}, which saves files; leave one of the two out"
+        if words:
+            yield Fault(document.key_place(("jobs", name, "facts")), words)
+
+
+def _beside(data: object, path: syntax.Path, document: Document) -> Iterator[Fault]:
+    """Keys that are nothing without another one, which is not there, or nothing beside one that is."""
     here = as_table(data)
     kind = table_at(path, document.data)
     for key, other in kind.companions if kind is not None else ():
         if key in here and other not in here:
             words = f"{key} is nothing without {other}; say that too, or leave both out"
             yield Fault(document.key_place((*path, key)), words)
+    if kind is not None and isinstance(data, dict):
+        for key, words in (clash for rule in kind.rules for clash in rule(here)):
+            yield Fault(document.key_place((*path, key)) if key else document.value_place(path), words)
     for key, value in here.items():
-        yield from _alone(value, (*path, key), document)
+        yield from _beside(value, (*path, key), document)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from drorch.config import schema
 from drorch.config.conduct import HookTable, MaintenanceTable
+from drorch.config.database_reading import database
 from drorch.config.places import LocalTargetSpec, TargetSpec
 from drorch.config.target_reading import monitor
 from drorch.model.conduct import Allowance, Conduct, DiskPriority, Overlap, Retries
@@ -36,7 +37,7 @@ def job(name: str, table: schema.JobTable, zone: ZoneInfo) -> Job:
     objectives = table.objectives or schema.ObjectivesTable()
     return Job(
         name=job_name(name),
-        source=_source(table.source, name),
+        source=_source(table, name),
         destinations=tuple(destinations),
         objective=Objective(objectives.rpo, objectives.rto),
         tags=tuple(table.tags),
@@ -87,9 +88,12 @@ def _retention(table: schema.RetentionTable | None) -> Retention | None:
     return None if table is None else Retention(**table.model_dump(exclude_none=True))
 
 
-def _source(table: schema.FilesTable | schema.CommandTable, job: str) -> SourceSpec:
+def _source(job: schema.JobTable, name: str) -> SourceSpec:
+    table = job.source
     if isinstance(table, schema.CommandTable):
-        return CommandSpec(tuple(table.dump), table.filename or job, table.min_bytes)
+        return CommandSpec(tuple(table.dump), table.filename or name, table.min_bytes, tuple(table.restore or ()))
+    if not isinstance(table, schema.FilesTable):
+        return database(table, job.facts)
     return FilesSpec(
         paths=tuple(table.paths),
         exclude=tuple(table.exclude),

@@ -62,6 +62,10 @@ _TABLES = (
     ("encryption", "EncryptionTable"),
     ("[jobs.NAME]", "JobTable"),
     ("source of type files", "FilesTable"),
+    ("source of type postgresql", "PostgresqlTable"),
+    ("source of type mariadb or mysql", "MariadbTable"),
+    ("source of type sqlite", "SqliteTable"),
+    ("source of type redis or valkey", "RedisTable"),
     ("source of type command", "CommandTable"),
     ("[jobs.NAME.on.TARGET]", "OnTable"),
     ("retention", "RetentionTable"),
@@ -76,6 +80,10 @@ _WORDS = {
     "RetentionTable": "retention",
     "ObjectivesTable": "objectives",
     "FilesTable": "source",
+    "PostgresqlTable": "source",
+    "MariadbTable": "source",
+    "SqliteTable": "source",
+    "RedisTable": "source",
     "CommandTable": "source",
     "HookTable": "hook",
     "CheckTable": "check",
@@ -111,6 +119,8 @@ _NAMED = frozenset(
         "window",
         "rate",
         "number",
+        "database",
+        "query",
     }
 )
 _PLAIN = {"string": "text", "integer": "integer", "boolean": "true or false"}
@@ -153,6 +163,8 @@ def _kind(value: Mapping[str, Any]) -> str:
         return f'`"{value["const"]}"`'
     if value.get("type") == "array":
         return f"list of {_kind(value['items'])}"
+    if "patternProperties" in value:
+        return f"{_kind(*value['patternProperties'].values())} by name"
     if value.get("type") == "object":
         return _kind(value["additionalProperties"])
     if value.get("title") in _NAMED:

@@ -35,6 +35,15 @@ from drorch.config.conduct import (
     Retries,
     Windows,
 )
+from drorch.config.databases import (
+    ASKED,
+    DATABASE_KINDS,
+    Facts,
+    MariadbTable,
+    PostgresqlTable,
+    RedisTable,
+    SqliteTable,
+)
 from drorch.config.fields import (
     AbsolutePath,
     Count,
@@ -131,7 +140,7 @@ class FilesTable(Table):
 
 
 class CommandTable(Table):
-    """What a command prints, saved as one file. A restore brings that file back."""
+    """What a command prints, saved as one file."""
 
     type: Literal["command"] = Field(description="What kind of source it is.")
     dump: Annotated[list[Word], Field(min_length=1)] = Field(
@@ -142,6 +151,12 @@ class CommandTable(Table):
         default=None, description="Name of the file in the snapshot, at its root. Default: the name of the job."
     )
     min_bytes: Size = Field(default=0, description="Fewer bytes than this are no snapshot; nor is nothing at all.")
+    restore: Annotated[list[Word], Field(min_length=1)] | None = Field(
+        default=None,
+        description="A command that takes what was printed, on its standard input, and puts it back. Default: a "
+        "restore brings the file back.",
+        examples=[["/usr/sbin/slapadd", "-n", "1"]],
+    )
 
 
 class RetentionTable(Table):
@@ -186,11 +201,11 @@ class OnTable(Table):
     retention: RetentionTable | None = Field(default=None, description="What is kept on this target.")
 
 
-SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable, "command": CommandTable}
+SOURCE_KINDS: dict[str, type[Table]] = {"files": FilesTable, **DATABASE_KINDS, "command": CommandTable}
 
+SourceTables = FilesTable | PostgresqlTable | MariadbTable | SqliteTable | RedisTable | CommandTable
 SourceTable = Annotated[
-    Annotated[FilesTable | CommandTable, Field(discriminator="type")],
-    BeforeValidator(one_of(SOURCE_KINDS, thing="source")),
+    Annotated[SourceTables, Field(discriminator="type")], BeforeValidator(one_of(SOURCE_KINDS, thing="source"))
 ]
 """One of the kinds, by its `type`."""
 
@@ -203,10 +218,17 @@ class JobTable(Table):
         json_schema_extra={
             "dependentRequired": {"retry_delay": ["retries"]},
             "not": {"required": ["schedule", "after"]},
+            "dependentSchemas": {"facts": {"properties": {"source": {"properties": {"type": {"enum": list(ASKED)}}}}}},
         }
     )
 
     source: SourceTable = Field(description="What is read out.")
+    facts: Facts = Field(
+        default={},
+        description="Of databases, by name: queries whose answers are recorded with each snapshot; a restore asks them "
+        "again.",
+        examples=[{"orders": "select count(*) from orders"}],
+    )
     targets: Annotated[list[str], Field(min_length=1), Unique] = Field(
         description="Names of targets: saved to the first that answers, copied to the rest."
     )

@@ -79,11 +79,7 @@ def _member(annotation: Any, kind: object) -> type[Table] | None:
     tables = [one for one in map(_bare, _choice(annotation)) if isinstance(one, type) and issubclass(one, Table)]
     if len(tables) == 1:
         return tables[0]
-    return next((one for one in tables if _type_of(one) == kind), None)
-
-
-def _type_of(table: type[Table]) -> object:
-    return get_args(table.model_fields["type"].annotation)[0]
+    return next((one for one in tables if kind in get_args(one.model_fields["type"].annotation)), None)
 
 
 def _table_in(annotation: Any, data: Any) -> type[Table] | None:

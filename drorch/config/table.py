@@ -1,6 +1,7 @@
 """A table of the configuration, and the one that every secret is written as: a reference."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,11 +14,18 @@ _REFERENCE_RULE = 'write { file = "/path/to/it" }, { env = "NAME" }, { command =
 Companions = tuple[tuple[str, str], ...]
 """Keys, each with the one that it is nothing without."""
 
+Clash = tuple[str, str]
+"""A key that does not go together with another, "" for the table itself, and what is wrong there, in words."""
+
+Rule = Callable[[Mapping[str, Any]], Iterator[Clash]]
+"""What is wrong with the keys of a table beside each other. What is said there was not checked: it may be anything."""
+
 
 class Table(BaseModel):
     """A table of the configuration: strict, and closed to unknown keys."""
 
     companions: ClassVar[Companions] = ()
+    rules: ClassVar[tuple[Rule, ...]] = ()
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 

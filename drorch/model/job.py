@@ -102,7 +102,6 @@ class MariadbSpec:
     users: bool = True
     physical: bool = False
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    bin_dir: str | None = None
     quiet: timedelta = QUIET
     min_bytes: int = 0
 
@@ -130,7 +129,6 @@ class RedisSpec:
     socket: str | None = None
     user: str | None = None
     password: SecretRef | None = None
-    bin_dir: str | None = None
     quiet: timedelta = QUIET
     min_bytes: int = 0
 

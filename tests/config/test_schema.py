@@ -9,9 +9,30 @@ from jsonschema import Draft202012Validator
 
 from drorch.config import reference
 from drorch.config.conduct import CheckTable, HookTable, MaintenanceTable
+from drorch.config.databases import MariadbTable, PostgresqlTable, RedisTable, SqliteTable
 from drorch.config.schema import CommandTable, DaemonTable, GeneralTable, JobTable, RetentionTable, json_schema
 from tests.config.configs import SOUND, configuration, faults
 from tests.house.project import ROOT
+
+FILES = 'type = "files", paths = ["/home"], exclude_larger_than = "10 MiB"'
+UNSOUND = (
+    'type = "postgresql"',
+    'type = "postgresql", all = false',
+    'type = "postgresql", all = true, database = "orders"',
+    'type = "postgresql", databases = []',
+    'type = "postgresql", database = ""',
+    'type = "postgresql", database = "orders", base = true',
+    'type = "postgresql", database = "orders", port = 0',
+    'type = "postgresql", database = "orders", host = "-h"',
+    'type = "postgresql", database = "orders", quiet = "0"',
+    'type = "mariadb", all = true, physical = true',
+    'type = "mysql", all = true, host = "db1", socket = "/run/x"',
+    'type = "sqlite"',
+    'type = "sqlite", path = "app.db"',
+    'type = "redis", port = 6379, socket = "/run/x"',
+    'type = "valkey", password = "hunter2"',
+    'type = "command", dump = ["x"], restore = []',
+)
 
 
 def invalid(text: str) -> list[str]:
@@ -60,8 +81,10 @@ def test_sound_configurations_fit_the_schema(text: str) -> None:
         ("[jobs.homes]", "[drorch]\nmax_parallel_runs = 65\n[jobs.homes]"),
         ("[jobs.homes]", "[maintenance.shelf]\nenabled = true\n[jobs.homes]"),
         ("[jobs.homes]", "[maintenance.shelf]\ncheck = { parts = 3 }\n[jobs.homes]"),
-        ('type = "files", paths = ["/home"], exclude_larger_than = "10 MiB"', 'type = "command", paths = ["/home"]'),
-        ('type = "files", paths = ["/home"], exclude_larger_than = "10 MiB"', 'type = "command", dump = []'),
+        (FILES, 'type = "command", paths = ["/home"]'),
+        (FILES, 'type = "command", dump = []'),
+        *((FILES, source) for source in UNSOUND),
+        ("[jobs.homes]", "[jobs.homes]\nfacts = { n = 'select 1' }"),
     ],
 )
 def test_what_the_reader_refuses_does_not_fit_the_schema(old: str, new: str) -> None:
@@ -75,7 +98,8 @@ def test_the_example_is_the_projects_own_and_uses_every_key_of_jobs_and_of_the_d
     assert (ROOT / "jobs.example.toml").read_text("utf-8") == reference.example(), "type: make docs"
     keys = set(re.findall(r"\b([a-z_]+) = |\[jobs\.\w+\.(\w+)", reference.example()))
     used = {one for pair in keys for one in pair if one}
-    for table in (GeneralTable, DaemonTable, CommandTable, JobTable, HookTable, MaintenanceTable, CheckTable):
+    jobs = (JobTable, HookTable, CommandTable, PostgresqlTable, MariadbTable, SqliteTable, RedisTable)
+    for table in (GeneralTable, DaemonTable, *jobs, MaintenanceTable, CheckTable):
         assert set(table.model_fields) - used == set(), table.__name__
     assert set(RetentionTable.model_fields) - used == {"hourly", "within_hourly", "within_weekly", "within_yearly"}
 
