@@ -36,17 +36,21 @@ class StreamStat:
     st_rdev: int = 0
 
 
-def _made_now(mode: int, clock: Clock) -> StreamStat:
+def made_now(mode: int, clock: Clock) -> StreamStat:
+    """The status of something that is made now, by the user drorch runs as."""
     now = int(clock.now().timestamp() * 1_000_000) * 1000
     return StreamStat(mode, now, now, now, os.geteuid(), os.getegid())
 
 
-def _details_of(status: StreamStat) -> FileDetails:
+def details_of(status: StreamStat) -> FileDetails:
+    """The names of its owner and group."""
     return FileDetails(user_name(status.st_uid), group_name(status.st_gid))
 
 
 class OpenedStream:
     """A stream being read. The stream itself stays open: it belongs to whoever opened it."""
+
+    blob_bytes: ClassVar[None] = None
 
     def __init__(self, stream: IO[bytes], status: StreamStat) -> None:
         self._stream = stream
@@ -54,7 +58,7 @@ class OpenedStream:
 
     def details(self) -> FileDetails:
         """Owner and group of the reading process."""
-        return _details_of(self.stat)
+        return details_of(self.stat)
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer, waiting for more where the stream is slow; 0 at the end. Raises `OSError`."""
@@ -143,6 +147,7 @@ class StreamEntry:
     """The stream in the snapshot, or one of the folders it is in. Folders have one child."""
 
     streamed: ClassVar[bool] = True
+    rank: ClassVar[None] = None
 
     path: bytes
     stat: StreamStat
@@ -160,7 +165,7 @@ class StreamEntry:
 
     def details(self) -> FileDetails:
         """Owner and group of the reading process."""
-        return _details_of(self.stat)
+        return details_of(self.stat)
 
     def children(self) -> Iterable["StreamEntry"]:
         """What a folder holds."""
@@ -173,7 +178,7 @@ def _entry(name: bytes, clock: Clock) -> StreamEntry:
         raise UsageError(
             f"{os.fsdecode(name)!r} cannot be the name of a stream in a snapshot", hint="write a name such as dump.sql"
         )
-    folder, file = _made_now(stat.S_IFDIR | 0o755, clock), _made_now(stat.S_IFREG | 0o644, clock)
+    folder, file = made_now(stat.S_IFDIR | 0o755, clock), made_now(stat.S_IFREG | 0o644, clock)
     entry = StreamEntry(b"/" + b"/".join(parts), file)
     for depth in range(len(parts) - 1, 0, -1):
         entry = StreamEntry(b"/" + b"/".join(parts[:depth]), folder, entry)
@@ -185,7 +190,7 @@ class StreamSource:
 
     def __init__(self, name: bytes, stream: IO[bytes], clock: Clock) -> None:
         self._root = _entry(name, clock)
-        self.reader = StreamReader(stream, _made_now(stat.S_IFREG | 0o644, clock))
+        self.reader = StreamReader(stream, made_now(stat.S_IFREG | 0o644, clock))
 
     def roots(self) -> Iterable[StreamEntry]:
         """The file, or the folder it is in."""
@@ -199,7 +204,7 @@ class CommandSource:
         if not argv:
             raise UsageError("no command to read from", hint="write the command after --")
         self._root = _entry(name, clock)
-        self.reader = CommandReader(tuple(argv), _made_now(stat.S_IFREG | 0o644, clock))
+        self.reader = CommandReader(tuple(argv), made_now(stat.S_IFREG | 0o644, clock))
 
     def roots(self) -> Iterable[StreamEntry]:
         """The file, or the folder it is in."""

@@ -26,19 +26,26 @@ class Folder:
 
     __slots__ = ("as_child", "children", "missing", "parent", "place", "previous")
 
-    def __init__(self, parent: "Folder | None", previous: Previous, as_child: Callable[[TreeId], Child]) -> None:
+    def __init__(
+        self,
+        parent: "Folder | None",
+        previous: Previous,
+        as_child: Callable[[TreeId], Child],
+        rank: int | None = None,
+    ) -> None:
         self.parent = parent
-        self.place = parent.reserve() if parent is not None else 0
+        self.place = parent.reserve(rank) if parent is not None else 0
         self.previous = previous
         self.as_child = as_child
         self.children: list[Child] = []
         self.missing = 1
 
-    def reserve(self) -> int:
-        """A place for the next child; places ascend with the children's names."""
-        self.children.append(None)
+    def reserve(self, rank: int | None = None) -> int:
+        """A place for a child: that of its rank, or the next; places ascend with the children's names."""
+        place = len(self.children) if rank is None else rank
+        self.children.extend([None] * (place + 1 - len(self.children)))
         self.missing += 1
-        return len(self.children) - 1
+        return place
 
 
 class Assembly:

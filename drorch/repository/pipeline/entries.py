@@ -75,8 +75,20 @@ class OpenedFile(Protocol):
 
     def details(self) -> Details: ...
 
+    @property
+    def blob_bytes(self) -> int | None:
+        """The size of blobs it is cut into, at most `chunker.MAX_BYTES`; None: it is cut by its content.
+
+        For what is changed in place and never shifted (pages of a database): then what did not change is found again,
+        however small the blobs are.
+        """
+        ...
+
     def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer from where the last call stopped; 0 at the end. Raises `OSError`."""
+        """Fill the buffer from where the last call stopped; 0 at the end.
+
+        Raises `OSError`, which is a fault of this file alone, or a `SourceError`, which ends the backup.
+        """
         ...
 
     def changed(self) -> str | None:
@@ -92,7 +104,7 @@ class Reader(Protocol):
     """Opens content by locator. It is pickled once and sent to worker processes: small, without open handles."""
 
     def open(self, locator: object) -> OpenedFile:
-        """Open the content of the entry with this locator. Raises `OSError`."""
+        """Open the content of the entry with this locator. Raises as `OpenedFile.readinto` does."""
         ...
 
 
@@ -125,12 +137,24 @@ class Entry(Protocol):
         """True where the content can be read only once and only in this process (a pipe): no worker gets it."""
         ...
 
+    @property
+    def rank(self) -> int | None:
+        """Its place among its siblings by name, counted from 0; None: it comes in its place.
+
+        For what must be read in another order than it is stored in. Either all of a folder's children have a rank or
+        none has.
+        """
+        ...
+
     def details(self) -> Details:
         """Owner, link target, xattrs of anything but a regular file. Raises `OSError`."""
         ...
 
     def children(self) -> Iterable["Entry"]:
-        """What a folder holds, strictly ascending by name bytes, excluded entries left out. Raises `OSError`."""
+        """What a folder holds, excluded entries left out, strictly ascending by name bytes where they have no rank.
+
+        Raises `OSError`.
+        """
         ...
 
 
@@ -141,5 +165,5 @@ class Source(Protocol):
     def reader(self) -> Reader: ...
 
     def roots(self) -> Iterable[Entry]:
-        """The entries at the root of the snapshot, ascending by name bytes."""
+        """The entries at the root of the snapshot, in the order of `Entry.children`."""
         ...

@@ -77,6 +77,9 @@ class FileWork:
             yield parcel
 
     def _blobs(self, file: OpenedFile) -> Iterator[tuple[BlobId, bytes]]:
+        if file.blob_bytes is not None:
+            yield from _pieces(file, file.blob_bytes)
+            return
         # Most files are smaller than the smallest chunk: they need no chunker and a single read. A read that comes
         # up short at the size the file had is not asked for more: a file that grew meanwhile is told by `changed`.
         filled, expected = 0, file.stat.st_size
@@ -113,6 +116,20 @@ class FileWork:
         """Drop the open pack and end the threads."""
         self._pool.shutdown(cancel_futures=True)
         self._packer.discard()
+
+
+def _pieces(file: OpenedFile, size: int) -> Iterator[tuple[BlobId, bytes]]:
+    """The content in blobs of one size; only the last may be shorter."""
+    buffer = memoryview(bytearray(size))
+    while True:
+        filled = 0
+        while filled < size and (count := file.readinto(buffer[filled:])):
+            filled += count
+        if filled:
+            data = bytes(buffer[:filled])
+            yield BlobId(hashlib.sha256(data).digest()), data
+        if filled < size:
+            return
 
 
 class _Prefixed:

@@ -1,4 +1,4 @@
-"""A backup's way through its source: every entry visited once, in order of names, deepest trees stored first.
+"""A backup's way through its source: every entry visited once, in the source's order, deepest trees stored first.
 
 What is unchanged costs a stat; files go to the crew; everything else becomes a node at once. There is no recursion:
 a source may be deeper than Python's stack.
@@ -157,7 +157,7 @@ class _Walk:
             return encode_node(replace(base, subtree=tree))
 
         previous = previous_folder(self._writer.repository, old.subtree) if old is not None else NOTHING
-        return Folder(folder, previous, as_child)
+        return Folder(folder, previous, as_child, entry.rank)
 
     def _node_of_folder(self, entry: Entry) -> Node:
         gone = build_node(entry.name, entry.stat, _NoDetails(), with_atime=self._rules.with_atime)
@@ -167,15 +167,15 @@ class _Walk:
         stat = entry.stat
         old = folder.previous.nodes.get(entry.name)
         if not posix.S_ISREG(stat.st_mode):
-            self._assembly.fill(folder, folder.reserve(), self._special(old, entry))
+            self._assembly.fill(folder, folder.reserve(entry.rank), self._special(old, entry))
             return
         ambiguous = self._is_ambiguous(stat.st_dev, stat.st_ino, stat.st_nlink)
         if old is not None and not entry.streamed and not ambiguous and self._is_unchanged(old, stat):
             self._counts.files_unmodified += 1
             self._done(old.size)
-            self._assembly.fill(folder, folder.reserve(), as_seen(old, stat))
+            self._assembly.fill(folder, folder.reserve(entry.rank), as_seen(old, stat))
         else:
-            self._order(_Ordered(folder, folder.reserve(), entry.path, old is not None), entry, ambiguous)
+            self._order(_Ordered(folder, folder.reserve(entry.rank), entry.path, old is not None), entry, ambiguous)
 
     def _special(self, old: StoredNode | None, entry: Entry) -> Child:
         # Read again even where nothing changed: other clients lose targets and xattrs of symlinks.

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from drorch.sources.files.metadata import FileDetails, details_of_handle
 from drorch.sources.files.paths import open_unnoticed
@@ -22,6 +23,8 @@ class OpenedRegularFile:
     """A regular file being read. It holds one descriptor until it is closed."""
 
     __slots__ = ("_handle", "stat")
+
+    blob_bytes: ClassVar[None] = None
 
     def __init__(self, handle: int, status: os.stat_result) -> None:
         self._handle = handle

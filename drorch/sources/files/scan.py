@@ -76,6 +76,7 @@ class FileEntry:
     __slots__ = ("_folder", "name", "stat")
 
     streamed: ClassVar[bool] = False
+    rank: ClassVar[None] = None
 
     def __init__(self, name: bytes, status: os.stat_result, folder: "Folder") -> None:
         self.name = name
@@ -236,6 +237,7 @@ class BranchEntry:
     __slots__ = ("_branch", "_covered", "_walk", "name", "path", "stat")
 
     streamed: ClassVar[bool] = False
+    rank: ClassVar[None] = None
 
     def __init__(self, walk: Walk, branch: Branch, path: bytes, status: os.stat_result, *, covered: bool) -> None:
         self._walk = walk
