@@ -60,6 +60,9 @@ def _of_command(job: Job, source: CommandSpec) -> Iterator[Symptom]:
     program = source.dump[0]
     if which(program) is None:
         yield error(f"job {job.name}", f"there is no program {program}", "Install it, or mend the job's dump.")
+    if source.restore and which(source.restore[0]) is None:
+        said = f"there is no program {source.restore[0]} to restore with"
+        yield warning(f"job {job.name}", said, "Install it, or mend the job's restore.")
 
 
 def _of_files(job: Job, source: FilesSpec, host: str) -> Iterator[Symptom]:
