@@ -22,6 +22,7 @@ MEANINGS = {
     31: "the command that produces the data failed",
     32: "the source is empty, missing, not mounted or smaller than it should be",
     40: "something could not be restored",
+    41: "the database was restored, and differs from the facts recorded at backup",
     51: "a drill failed",
     52: "an objective was missed",
     60: "the catalog cannot be opened, read or written",

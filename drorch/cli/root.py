@@ -25,7 +25,7 @@ VERBS = {
     "init": Verb("init", "Create a repository.", "Set up"),
     "run": Verb("run", "Run jobs of the configuration now.", "Daily"),
     "backup": Verb("backup", "Save files into a new snapshot.", "Daily"),
-    "restore": Verb("restore", "Put the files of a snapshot back.", "Daily"),
+    "restore": Verb("restore", "Put the files of a snapshot back, or a database.", "Daily"),
     "snapshots": Verb("snapshots", "List snapshots.", "Daily"),
     "status": Verb("status", "Show how every job stands.", "Daily"),
     "daemon": Verb("daemon", "Run jobs and maintenance on time, until SIGTERM.", "Daily"),

@@ -1,0 +1,1 @@
+"""Databases of jobs: saved, and put back."""
