@@ -37,6 +37,7 @@ def database(table: DatabaseTable, facts: Mapping[str, str]) -> DatabaseSpec:
                 users=table.users,
                 physical=table.physical,
                 facts=dict(facts),
+                bin_dir=table.bin_dir,
                 quiet=table.quiet,
                 min_bytes=table.min_bytes,
             )
@@ -49,6 +50,7 @@ def database(table: DatabaseTable, facts: Mapping[str, str]) -> DatabaseSpec:
                 socket=table.socket,
                 user=table.user,
                 password=_secret(table.password),
+                bin_dir=table.bin_dir,
                 quiet=table.quiet,
                 min_bytes=table.min_bytes,
             )

@@ -73,6 +73,10 @@ _ALL: Any = Field(default=False, description="Save all databases, also those tha
 _PORT: Any = Field(default=None, description="Its port. Default: as its own tools take it.")
 _USER: Any = Field(default=None, description="Who logs in. Default: as its own tools take it.")
 _PASSWORD: Any = Field(default=None, description="The user's password. Default: none is given.")
+_BIN_DIR: Any = Field(
+    default=None,
+    description="Folder of the server's tools, where there are several versions. Default: where they are found.",
+)
 _QUIET: Any = Field(default=QUIET, description="A tool that is silent for longer hangs: it is killed, and has failed.")
 _MIN_BYTES: Any = Field(default=0, description="Fewer bytes than this are no snapshot.")
 
@@ -131,10 +135,7 @@ class PostgresqlTable(Table):
         default=False,
         description="Save the files of the whole server, as pg_basebackup gives them, in place of what databases hold.",
     )
-    bin_dir: AbsolutePath | None = Field(
-        default=None,
-        description="Folder of the server's tools, where there are several versions. Default: where they are found.",
-    )
+    bin_dir: AbsolutePath | None = _BIN_DIR
     quiet: Duration = _QUIET
     min_bytes: Size = _MIN_BYTES
 
@@ -160,6 +161,7 @@ class MariadbTable(Table):
         description="Save the files of the whole server, as mariabackup gives them, in place of what databases hold; "
         "on the server's own machine only.",
     )
+    bin_dir: AbsolutePath | None = _BIN_DIR
     quiet: Duration = _QUIET
     min_bytes: Size = _MIN_BYTES
 
@@ -184,6 +186,7 @@ class RedisTable(Table):
     socket: SocketPath | None = Field(default=None, description="Its socket, in place of host and port.")
     user: DatabaseUser | None = Field(default=None, description="Who logs in. Default: the server's default user.")
     password: SecretTable | None = _PASSWORD
+    bin_dir: AbsolutePath | None = _BIN_DIR
     quiet: Duration = _QUIET
     min_bytes: Size = _MIN_BYTES
 

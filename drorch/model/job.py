@@ -102,6 +102,7 @@ class MariadbSpec:
     users: bool = True
     physical: bool = False
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bin_dir: str | None = None
     quiet: timedelta = QUIET
     min_bytes: int = 0
 
@@ -129,6 +130,7 @@ class RedisSpec:
     socket: str | None = None
     user: str | None = None
     password: SecretRef | None = None
+    bin_dir: str | None = None
     quiet: timedelta = QUIET
     min_bytes: int = 0
 

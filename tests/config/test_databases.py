@@ -53,12 +53,13 @@ def source_of(source: str, more: str = "") -> SourceSpec:
         ('type = "mariadb", physical = true', MariadbSpec(physical=True)),
         (
             'type = "mariadb", databases = ["a", "b"], socket = "/run/x", user = "backup", users = false, '
-            'quiet = "1m", password = { file = "/etc/drorch/shop" }, min_bytes = 1',
+            'bin_dir = "/opt", quiet = "1m", password = { file = "/etc/drorch/shop" }, min_bytes = 1',
             MariadbSpec(
                 databases=("a", "b"),
                 socket="/run/x",
                 user="backup",
                 users=False,
+                bin_dir="/opt",
                 quiet=timedelta(minutes=1),
                 password=FileSecret(Path("/etc/drorch/shop")),
                 min_bytes=1,
@@ -67,8 +68,8 @@ def source_of(source: str, more: str = "") -> SourceSpec:
         ('type = "sqlite", path = "/srv/app.db", min_bytes = 1', SqliteSpec(path="/srv/app.db", min_bytes=1)),
         ('type = "redis"', RedisSpec()),
         (
-            'type = "valkey", host = "::1", port = 6380, user = "b", password = { env = "R" }, quiet = "1m"',
-            RedisSpec(host="::1", port=6380, user="b", password=EnvSecret("R"), quiet=timedelta(minutes=1)),
+            'type = "valkey", host = "::1", port = 6380, user = "b", password = { env = "R" }, bin_dir = "/opt"',
+            RedisSpec(host="::1", port=6380, user="b", password=EnvSecret("R"), bin_dir="/opt"),
         ),
         (
             'type = "command", dump = ["a"], restore = ["b", "c"]',

@@ -5,6 +5,7 @@ Promise: a server that cannot be reached, or that never answers, is told like ev
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 from drorch.app.doctor.reach import secret_symptoms
@@ -25,24 +26,26 @@ class Looking(Protocol):
         ...
 
 
-def database_symptoms(job: Job, kind_of: Callable[[Job], Looking], longest: float = LONGEST_LOOK) -> Iterator[Symptom]:
-    """What would keep a database from being saved; `kind_of` makes of the job what can look."""
+def database_symptoms(job: Job, looking: Callable[[], Looking], longest: float = LONGEST_LOOK) -> Iterator[Symptom]:
+    """What would keep a database from being saved; `looking` gives what can look at it."""
     subject = f"job {job.name}"
     locked = list(secret_symptoms(subject, job.secrets))
     if locked:
         yield from locked
         return
-    look = _Look(lambda: kind_of(job).preflight())
+    look = _Look(lambda: looking().preflight())
     look.start()
     look.join(longest)
-    if look.fault is not None:
-        yield of_fault(subject, look.fault, "See that its server runs, and that it can be reached from here.")
-    elif look.found is None:
-        # Nothing came of it: it is left to end by itself.
+    if look.is_alive():
         message = f"its server has not answered in {longest:.0f} seconds"
         yield error(subject, message, "See what it does, and whether it can be reached from here.")
+        return
+    try:
+        objections = look.result()
+    except DrorchError as fault:
+        yield of_fault(subject, fault, "See that its server runs, and that it can be reached from here.")
     else:
-        yield from (_symptom(subject, objection) for objection in look.found)
+        yield from (_symptom(subject, objection) for objection in objections)
 
 
 def _symptom(subject: str, objection: Objection) -> Symptom:
@@ -52,16 +55,20 @@ def _symptom(subject: str, objection: Objection) -> Symptom:
 
 
 class _Look(threading.Thread):
-    """A preflight beside whoever waits for it, which ends with the process at the latest."""
+    """A preflight beside whoever waits for it; one that never ends ends with the process."""
 
     def __init__(self, preflight: Callable[[], Sequence[Objection]]) -> None:
         super().__init__(daemon=True)
         self._preflight = preflight
-        self.found: Sequence[Objection] | None = None
-        self.fault: DrorchError | None = None
+        self._result = Future[Sequence[Objection]]()
 
     def run(self) -> None:
         try:
-            self.found = self._preflight()
-        except DrorchError as fault:
-            self.fault = fault
+            self._result.set_result(self._preflight())
+        except BaseException as fault:  # noqa: BLE001
+            # It is raised where the result is asked for.
+            self._result.set_exception(fault)
+
+    def result(self) -> Sequence[Objection]:
+        """What it came to, once it has ended. Raises what the preflight raises."""
+        return self._result.result()
