@@ -1,0 +1,1 @@
+"""Databases end to end: real servers, real tools and broken ones, real runs of jobs."""
