@@ -120,21 +120,28 @@ def planned_load(
     job, and what opening and reading the repository raises.
     """
     with opened(access) as repository:
-        named = choosing.find_snapshot(repository, asked.reference.snapshot, asked.chosen)
-        receiver = receivers(asked.using or _job_of(named))
-        if receiver.loader.kind == COMMAND:
-            path = receiver.file if asked.reference.path == b"/" else asked.reference.path
-            nodes = one_file(repository, named.snapshot.tree, path)
-            facts, without = None, ""
-        else:
-            _refuse_path(asked.reference)
-            nodes = parts_below(repository, named.snapshot.tree, receiver.loader.kind)
-            if not nodes:
-                raise _no_such_database(repository, named, receiver)
-            facts, without = recorded_facts(repository, named.snapshot.tree, receiver.loader.kind)
-        parts = SnapshotParts(repository, nodes, progress)
-        progress.total(len(nodes), parts.total())
-        yield PlannedLoad(asked, named, receiver, parts, facts, without)
+        yield plan_load(repository, asked, receivers, progress)
+
+
+def plan_load(repository: Repository, asked: DatabaseRestore, receivers: Receivers, progress: Progress) -> PlannedLoad:
+    """The same, in a repository that is open."""
+    named = choosing.find_snapshot(repository, asked.reference.snapshot, asked.chosen)
+    root = named.snapshot.tree
+    receiver = receivers(asked.using or _job_of(named))
+    kind = receiver.loader.kind
+    if kind == COMMAND:
+        path = receiver.file if asked.reference.path == b"/" else asked.reference.path
+        nodes = one_file(repository, root, path)
+        facts, without = None, ""
+    else:
+        _refuse_path(asked.reference)
+        nodes = parts_below(repository, root, kind)
+        if not nodes:
+            raise _no_such_database(repository, named, receiver)
+        facts, without = recorded_facts(repository, root, kind)
+    parts = SnapshotParts(repository, nodes, progress)
+    progress.total(len(nodes), parts.total())
+    return PlannedLoad(asked, named, receiver, parts, facts, without)
 
 
 def _shown(named: NamedSnapshot) -> str:
