@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from drorch.actions.progress import Progress
 from drorch.errors import Problem
 from drorch.ids import SnapshotId, TreeId
+from drorch.model.facts import DumpFacts
 from drorch.process.identity import user_name
 from drorch.repository.pipeline.entries import Source
 from drorch.repository.pipeline.walk import StoredTree, WalkOptions, store_tree
@@ -50,12 +51,16 @@ class BackupRequest:
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A saved snapshot. `summary` has restic's field names and is stored in the snapshot, too."""
+    """A saved snapshot. `summary` has restic's field names and is stored in the snapshot, too.
+
+    `facts` are those of the database that it holds, where it holds one.
+    """
 
     id: SnapshotId
     snapshot: Snapshot
     summary: Mapping[str, int | str]
     problems: tuple[Problem, ...]
+    facts: DumpFacts | None = None
 
 
 def choose_parent(snapshots: Sequence[NamedSnapshot], label: Label) -> NamedSnapshot | None:

@@ -16,6 +16,7 @@ from drorch.catalog.record import Record, Stored
 from drorch.catalog.rows import Row, put
 from drorch.errors import CatalogError, Problem
 from drorch.ids import SnapshotId
+from drorch.model.facts import DumpFacts
 from drorch.model.finding import Comment, Finding, FindingState
 from drorch.model.hold import Hold, Lineage
 from drorch.model.proof import Proof, ProofLevel
@@ -40,6 +41,8 @@ class Ledger:
         self._note_problems(run)
         self.know(record.stored)
         self.prove(record.proofs)
+        if record.facts is not None and record.stored:
+            self.remember_facts(record.stored[0].snapshot.original, record.facts)
         with writing(self._engine) as connection:
             put(connection, tables.RUN, ("id",), [rows.of_run(run)])
             left = and_(tables.PROBLEM.c.run == run.id, tables.PROBLEM.c.ordinal >= len(run.problems))
@@ -73,12 +76,25 @@ class Ledger:
         """Remember snapshots: from now on it is an alarm when one of them vanishes or changes."""
         self._put_all(tables.KNOWN_SNAPSHOT, ("target", "snapshot"), [rows.of_stored(one) for one in stored])
 
+    def remember_facts(self, original: SnapshotId, facts: DumpFacts) -> None:
+        """Remember the facts of the database that a snapshot holds, and all its copies; `original` is its first id."""
+        with writing(self._engine) as connection:
+            put(connection, tables.FACTS, ("snapshot",), [rows.of_facts(original, facts)])
+
     def removed(self, target: str, snapshots: Collection[SnapshotId]) -> None:
-        """Note that drorch itself removed snapshots from a target: neither they nor their proof are known any more."""
+        """Note that drorch itself removed snapshots from a target: neither they nor their proof are known any more.
+
+        Nor are the facts of those that lie nowhere else.
+        """
+        known, facts = tables.KNOWN_SNAPSHOT, tables.FACTS
         for batch in batches(snapshots):
             with writing(self._engine) as connection:
-                for table in (tables.KNOWN_SNAPSHOT, tables.PROOF):
+                mine = and_(known.c.target == target, known.c.snapshot.in_(batch))
+                originals = connection.scalars(select(known.c.original).where(mine)).all()
+                for table in (known, tables.PROOF):
                     connection.execute(delete(table).where(table.c.target == target, table.c.snapshot.in_(batch)))
+                elsewhere = select(known.c.original).where(known.c.original == facts.c.snapshot).exists()
+                connection.execute(delete(facts).where(facts.c.snapshot.in_(originals), ~elsewhere))
 
     def rewritten(self, target: str, old: SnapshotId, new: SeenSnapshot) -> None:
         """Note that drorch itself wrote a snapshot anew with the same content (it was tagged): proof goes with it."""

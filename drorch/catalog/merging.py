@@ -56,6 +56,7 @@ def take_over(mine: Engine, other: Engine, anchors: Sequence[AuditHead] = ()) ->
         launches = merger.launches()
         pauses = merger.pauses()
         snapshots = merger.snapshots(alarmed)
+        merger.facts()
         merger.proofs(overtaken)
     deeds = AuditLog(mine).take_over(AuditLog(other)) if broken is None else 0
     return Taken(runs, snapshots, findings, holds, deeds, broken, launches, pauses)
@@ -126,6 +127,14 @@ class _Merger:
                 put(connection, table, key, taken)
             count += len(taken)
         return count
+
+    def facts(self) -> None:
+        """Facts of dumps; they never change."""
+        table = tables.FACTS
+        for batch in self._batches(table, _FEW):
+            with writing(self._mine) as connection:
+                here = self._there_already(connection, table, ("snapshot",), batch)
+                put(connection, table, ("snapshot",), [row for row in batch if (row["snapshot"],) not in here])
 
     def proofs(self, overtaken: _Overtaken) -> None:
         """The latest proof of each level, without what a failed check has overtaken."""

@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, func, select
 from drorch.catalog import rows
 from drorch.catalog.engine import batches, reading
 from drorch.catalog.record import Stored
-from drorch.catalog.tables import COMMENT, FINDING, HOLD, KNOWN_SNAPSHOT, PROBLEM, PROOF, RUN
+from drorch.catalog.tables import COMMENT, FACTS, FINDING, HOLD, KNOWN_SNAPSHOT, PROBLEM, PROOF, RUN
 from drorch.errors import CatalogError, Problem
 from drorch.ids import SnapshotId
+from drorch.model.facts import DumpFacts
 from drorch.model.finding import Comment, Finding, FindingState
 from drorch.model.hold import Hold, Lineage
 from drorch.model.proof import Proof
@@ -113,6 +114,12 @@ class Queries:
                 [query] if snapshots is None else [query.where(PROOF.c.snapshot.in_(b)) for b in batches(snapshots)]
             )
             return [rows.to_proof(row) for piece in pieces for row in connection.execute(piece).mappings()]
+
+    def facts_of(self, original: SnapshotId) -> DumpFacts | None:
+        """The facts of the database that a snapshot holds, by its first id; None where none are known."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(FACTS).where(FACTS.c.snapshot == original)).mappings().first()
+        return None if row is None else rows.to_facts(row)
 
     def holds(self, *, only_in_force: bool = True) -> list[Hold]:
         """Holds, oldest first."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from drorch.errors import CatalogError, Problem
 from drorch.ids import SnapshotId, TreeId
+from drorch.model.facts import DumpFacts
 from drorch.model.hold import Lineage
 from drorch.model.proof import Proof, ProofLevel, Scope
 from drorch.model.reconciliation import SeenSnapshot
@@ -26,11 +27,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A run, the snapshots it stored, the proof it gave."""
+    """A run, the snapshots it stored, the proof it gave; `facts` of the database that the first snapshot holds."""
 
     run: Run
     stored: tuple[Stored, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    facts: DumpFacts | None = None
 
 
 def to_json(record: Record) -> str:
@@ -40,6 +42,7 @@ def to_json(record: Record) -> str:
         "run": _of_run(record.run),
         "stored": [_of_stored(stored) for stored in record.stored],
         "proofs": [_of_proof(proof) for proof in record.proofs],
+        "facts": None if record.facts is None else [record.facts.kind, record.facts.document],
     }
     return json.dumps(document, sort_keys=True)
 
@@ -54,9 +57,15 @@ def from_json(text: str) -> Record:
             _to_run(document["run"]),
             tuple(_to_stored(stored) for stored in document["stored"]),
             tuple(_to_proof(proof) for proof in document["proofs"]),
+            # A record that waited since before there were facts has none.
+            _to_facts(document.get("facts")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
         raise CatalogError("a spooled record is not whole") from fault
+
+
+def _to_facts(document: list[str] | None) -> DumpFacts | None:
+    return None if document is None else DumpFacts(*document)
 
 
 def _of_run(run: Run) -> Mapping[str, object]:

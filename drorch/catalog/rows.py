@@ -10,6 +10,7 @@ from drorch.catalog.record import Stored
 from drorch.errors import Problem
 from drorch.ids import SnapshotId, TreeId
 from drorch.model.audit import AuditEntry, Deed
+from drorch.model.facts import DumpFacts
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold, HoldSubject, Lineage
 from drorch.model.launch import Launch, LaunchState, Pause, Work, WorkKind
@@ -119,6 +120,17 @@ def to_stored(row: RowMapping) -> Stored:
         taken=row["taken"],
     )
     return Stored(row["target"], snapshot)
+
+
+def of_facts(original: SnapshotId, facts: DumpFacts) -> Row:
+    """Facts of a dump, by the first id of its snapshot."""
+    return {"snapshot": original, "kind": facts.kind, "document": facts.document}
+
+
+@written_by_drorch("the facts of a dump")
+def to_facts(row: RowMapping) -> DumpFacts:
+    """Facts of a dump."""
+    return DumpFacts(str(row["kind"]), str(row["document"]))
 
 
 def of_proof(proof: Proof) -> Row:

@@ -18,7 +18,7 @@ class Schema:
     revision: str
 
 
-CATALOG = Schema("catalog", "0002")
+CATALOG = Schema("catalog", "0003")
 PATHS = Schema("paths", "0001")
 
 Upgrade = Callable[[Engine, Schema], None]

@@ -52,6 +52,14 @@ KNOWN_SNAPSHOT = Table(
     Index("known_snapshot_by_lineage", "host", "job", "taken"),
 )
 
+FACTS = Table(
+    "facts",
+    METADATA,
+    Column("snapshot", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
 PROOF = Table(
     "proof",
     METADATA,

@@ -142,7 +142,7 @@ class Runner:
             result = work(repository)
             named = NamedSnapshot(result.id, result.snapshot)
             ended = self._ended(run, result)
-            self.books.end(self._record(assignment, ended, named))
+            self.books.end(replace(self._record(assignment, ended, named), facts=result.facts))
             if assignment.keeps_history:
                 self.books.remember_paths(repository, named)
         self.books.close_findings([FindingKind.RUN_FAILED, FindingKind.RUN_MISSED], assignment.subject, "it ran well")

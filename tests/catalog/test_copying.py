@@ -10,13 +10,14 @@ from drorch.catalog.copying import copy_catalog
 from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import CatalogPlace, open_catalog
 from drorch.errors import CatalogError
+from drorch.model.facts import DumpFacts
 from drorch.model.launch import Pause
-from tests.catalog.making import deed, hours, launch, over, record
+from tests.catalog.making import deed, hours, launch, over, record, snapshot_id
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def filled(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogPlace:
-    """A place with two runs, one of them with problems, three deeds, two launches and a pause."""
+    """A place with two runs, one of them with problems, three deeds, two launches, a pause and facts."""
     url = request.getfixturevalue("database") if request.param == "postgresql" else None
     place = CatalogPlace(tmp_path / "state", url)
     with open_catalog(place, upgrade) as catalog:
@@ -26,6 +27,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> CatalogPlace:
             catalog.audit.append(deed(number))
         catalog.launches.update(over(1, due=1))
         catalog.launches.claim(launch(2))
+        catalog.ledger.remember_facts(snapshot_id(1), DumpFacts("redis", "{}"))
         catalog.launches.pause(Pause("homes", hours(1), "anna", hours(9)))
     return place
 
@@ -39,6 +41,7 @@ def test_a_copy_is_a_catalog_in_one_file(filled: CatalogPlace, tmp_path: Path) -
         assert copied.queries.runs() == original.queries.runs() == [record(2, problems=1).run, record(1).run]
         assert copied.queries.known("onsite") == original.queries.known("onsite")
         assert copied.queries.proofs() == original.queries.proofs()
+        assert copied.queries.facts_of(snapshot_id(1)) == DumpFacts("redis", "{}")
         assert copied.launches.recent() == original.launches.recent() == [launch(2), over(1, due=1)]
         assert copied.launches.pauses(hours(2)) == original.launches.pauses(hours(2)) != []
         assert copied.audit.verify([head, original.audit.head()]) is None

@@ -8,6 +8,7 @@ from drorch.catalog.open import Catalog
 from drorch.catalog.queries import RunQuery
 from drorch.catalog.record import Record, Stored
 from drorch.errors import CatalogError, Problem
+from drorch.model.facts import DumpFacts
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold, Lineage
 from drorch.model.proof import ProofLevel, Scope
@@ -122,6 +123,18 @@ def test_a_snapshot_that_drorch_removed_is_no_longer_known(either: Catalog) -> N
     either.ledger.removed("onsite", [snapshot_id(1)])
     assert either.queries.known("onsite") == [seen(2)]
     assert {one.snapshot for one in either.queries.proofs()} == {snapshot_id(2)}
+
+
+def test_facts_are_known_until_their_dump_lies_nowhere_any_more(either: Catalog) -> None:
+    facts = DumpFacts("postgresql", '{"databases": {"caf\\u00e9": {}}}')
+    either.ledger.record(replace(record(1), facts=facts))
+    assert either.queries.facts_of(snapshot_id(1)) == facts
+    assert either.queries.facts_of(snapshot_id(2)) is None
+    either.ledger.know([Stored("offsite", seen(7, original=1))])
+    either.ledger.removed("onsite", [snapshot_id(1)])
+    assert either.queries.facts_of(snapshot_id(1)) == facts
+    either.ledger.removed("offsite", [snapshot_id(7)])
+    assert either.queries.facts_of(snapshot_id(1)) is None
 
 
 def test_a_snapshot_that_drorch_tagged_keeps_its_proof(either: Catalog) -> None:

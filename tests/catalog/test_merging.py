@@ -14,6 +14,7 @@ from drorch.catalog.open import Catalog
 from drorch.catalog.record import Record
 from drorch.errors import Problem
 from drorch.ids import SnapshotId
+from drorch.model.facts import DumpFacts
 from drorch.model.finding import Comment, Finding, FindingKind, FindingState
 from drorch.model.hold import Hold
 from drorch.model.launch import LaunchState, Pause
@@ -140,6 +141,16 @@ def test_launches_that_are_over_there_are_known_here(either: Catalog, other: Cat
     assert either.take_over(other).launches == 0
     assert either.launches.recent() == expected
     assert either.launches.claim(launch(8, due=6)), "what was only queued there was launched by nobody"
+
+
+def test_facts_of_dumps_are_taken_over(either: Catalog, other: CatalogFile) -> None:
+    ours, theirs = DumpFacts("sqlite", '{"of": "here"}'), DumpFacts("sqlite", '{"of": "there"}')
+    either.ledger.remember_facts(snapshot_id(1), ours)
+    for number in (1, 2):
+        other.ledger.remember_facts(snapshot_id(number), theirs)
+    for _ in range(2):
+        either.take_over(other)
+        assert [either.queries.facts_of(snapshot_id(number)) for number in (1, 2, 3)] == [ours, theirs, None]
 
 
 def test_pauses_that_are_over_on_one_side_are_over(either: Catalog, other: CatalogFile) -> None:

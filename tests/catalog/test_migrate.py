@@ -23,28 +23,28 @@ from drorch.catalog.paths import tables as path_tables
 from drorch.catalog.rows import of_run
 from drorch.catalog.schema import CATALOG, PATHS, Schema, Standing, bring_up_to_date, revision_of, standing
 from drorch.errors import CatalogError
-from tests.catalog.making import hours, launch, record, run
+from tests.catalog.making import hours, launch, record, run, snapshot_id
 
-_THIRD = '''"""A third revision."""
+_FOLLOWING = '''"""A next revision."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
     op.add_column("run", sa.Column("note", sa.Text, nullable=False, server_default="none"))
     {more}
 '''
-_NEXT = Schema("catalog", "0003")
+_NEXT = Schema("catalog", "0004")
 
 
-def _scripts_with_a_third(tmp_path: Path, more: str = "pass") -> Path:
+def _scripts_with_one_more(tmp_path: Path, more: str = "pass") -> Path:
     scripts = tmp_path / "100 % more" / "migrations"
     shutil.copytree(scripts_folder(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "catalog" / "catalog_0003.py").write_text(_THIRD.format(more=more))
+    (scripts / "catalog" / "catalog_0004.py").write_text(_FOLLOWING.format(more=more))
     return scripts
 
 
@@ -91,14 +91,14 @@ def test_migrations_make_the_same_tables_in_postgresql(database: str) -> None:
 def test_an_upgrade_keeps_everything_and_a_copy(filled: CatalogPlace, tmp_path: Path) -> None:
     engine = sqlite_engine(filled.catalog_file)
     assert standing(engine, _NEXT) is Standing.BEHIND
-    bring_up_to_date(engine, _NEXT, partial(upgrade, scripts=_scripts_with_a_third(tmp_path)))
+    bring_up_to_date(engine, _NEXT, partial(upgrade, scripts=_scripts_with_one_more(tmp_path)))
     assert standing(engine, _NEXT) is Standing.CURRENT
     assert "note" in _columns(engine)
     with reading(engine) as connection:
         assert connection.exec_driver_sql("SELECT id, note FROM run").all() == [(record(1).run.id, "none")]
     engine.dispose()
-    copy = sqlite_engine(filled.catalog_file.with_name("catalog.sqlite.0002.copy"))
-    assert revision_of(copy) == "0002"
+    copy = sqlite_engine(filled.catalog_file.with_name("catalog.sqlite.0003.copy"))
+    assert revision_of(copy) == "0003"
     assert "note" not in _columns(copy)
     with reading(copy) as connection:
         assert connection.exec_driver_sql("SELECT id FROM run").all() == [(record(1).run.id,)]
@@ -123,6 +123,7 @@ def test_a_catalog_from_before_there_were_launches_is_taken_along(
         assert catalog.launches.recent() == []
         assert catalog.launches.claim(launch(1, due=1))
         assert catalog.launches.pauses(hours(1)) == []
+        assert catalog.queries.facts_of(snapshot_id(1)) is None
     copies = {path.name: path for path in place.state_dir.glob("*.copy")}
     if kind == "postgresql":
         assert copies == {}
@@ -137,11 +138,11 @@ def test_a_catalog_from_before_there_were_launches_is_taken_along(
 
 
 def test_a_failing_upgrade_changes_nothing(filled: CatalogPlace, tmp_path: Path) -> None:
-    scripts = _scripts_with_a_third(tmp_path, 'op.execute("SELECT 1 FROM nowhere")')
+    scripts = _scripts_with_one_more(tmp_path, 'op.execute("SELECT 1 FROM nowhere")')
     engine = sqlite_engine(filled.catalog_file)
     with pytest.raises(CatalogError, match="no such table: nowhere"):
         upgrade(engine, _NEXT, scripts)
-    assert revision_of(engine) == "0002"
+    assert revision_of(engine) == "0003"
     assert "note" not in _columns(engine)
     engine.dispose()
 
@@ -150,7 +151,7 @@ def test_a_newer_schema_is_refused(filled: CatalogPlace) -> None:
     with sqlite3.connect(filled.catalog_file) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0007'")
     raw.close()
-    with pytest.raises(CatalogError, match=r"written by a newer drorch \(schema 0007, known: 0002\)") as refused:
+    with pytest.raises(CatalogError, match=r"written by a newer drorch \(schema 0007, known: 0003\)") as refused:
         open_catalog(filled, upgrade)
     assert refused.value.exit_code == 60
     assert refused.value.hint == "Run the newer drorch."
@@ -158,11 +159,11 @@ def test_a_newer_schema_is_refused(filled: CatalogPlace) -> None:
 
 def test_an_upgrade_killed_in_the_middle_is_done_by_the_next(filled: CatalogPlace, tmp_path: Path) -> None:
     die = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    deadly = _scripts_with_a_third(tmp_path / "deadly", die)
+    deadly = _scripts_with_one_more(tmp_path / "deadly", die)
     code = (
         "import sys; from pathlib import Path; from drorch.catalog.engine import sqlite_engine;"
         "from drorch.catalog.migrate import upgrade; from drorch.catalog.schema import Schema;"
-        "upgrade(sqlite_engine(Path(sys.argv[1])), Schema('catalog', '0003'), Path(sys.argv[2]))"
+        "upgrade(sqlite_engine(Path(sys.argv[1])), Schema('catalog', '0004'), Path(sys.argv[2]))"
     )
     killed = subprocess.run([sys.executable, "-c", code, filled.catalog_file, deadly], check=False)
     assert killed.returncode == -9
@@ -170,7 +171,7 @@ def test_an_upgrade_killed_in_the_middle_is_done_by_the_next(filled: CatalogPlac
         assert catalog.queries.runs() == [record(1).run]
     engine = sqlite_engine(filled.catalog_file)
     assert "note" not in _columns(engine)
-    upgrade(engine, _NEXT, _scripts_with_a_third(tmp_path))
+    upgrade(engine, _NEXT, _scripts_with_one_more(tmp_path))
     assert "note" in _columns(engine)
     engine.dispose()
 

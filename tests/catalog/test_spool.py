@@ -13,6 +13,7 @@ from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.catalog.record import Record, from_json, to_json
 from drorch.catalog.spool import Spool, record_or_spool
 from drorch.errors import CatalogError
+from drorch.model.facts import DumpFacts
 from tests.catalog.making import record, run
 from tests.storage.privileges import need, run_quietly
 
@@ -29,6 +30,13 @@ def test_a_record_tells_the_launch_and_one_from_before_there_were_any_is_read() 
     document = json.loads(to_json(launched))
     del document["run"]["launch"]
     assert from_json(json.dumps(document)) == Record(run(1))
+
+
+def test_a_record_tells_the_facts_and_one_from_before_there_were_any_is_read() -> None:
+    original = replace(record(1), facts=DumpFacts("sqlite", "{}"))
+    text = to_json(original)
+    assert from_json(text) == original
+    assert from_json(text.replace('"facts": ["sqlite", "{}"], ', "")) == record(1)
 
 
 def test_a_record_goes_to_the_catalog_where_it_can(catalog: Catalog, place: CatalogPlace) -> None:
