@@ -3,8 +3,8 @@
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import BinaryIO
 
@@ -103,10 +103,10 @@ def back_up_into(
     clock = repository.clock
     files = FilesSource(spec.selection, vantage=spec.vantage) if spec.stream is None else None
     source = files or _stream_source(spec.stream, clock)
-    label = _label(spec, files, clock)
-    parent = _parent(repository, spec, label)
+    described = _label(spec, files, clock)
+    parent = _parent(repository, spec, described)
     request = BackupRequest(
-        label=label,
+        label=described,
         parent=parent,
         accept=guard.verdict if files else _stream_verdict(guard, spec.expectation),
         problems=lambda: files.problems if files else (),
@@ -142,15 +142,20 @@ def _label(spec: BackupSpec, files: FilesSource | None, clock: Clock) -> Label:
     else:
         assert spec.stream is not None
         paths = (_as_stored(b"/" + os.fsencode(spec.stream.name).lstrip(b"/")),)
+    plain = label(paths, clock, hostname=spec.hostname, tags=spec.tags)
+    return replace(plain, time=plain.time if spec.time is None else spec.time, excludes=spec.selection.excludes)
+
+
+def label(paths: Sequence[str], clock: Clock, *, hostname: str | None, tags: Sequence[str]) -> Label:
+    """What a snapshot that is made now will say of itself; the host is this one where none is named."""
     return Label(
-        time=spec.time if spec.time is not None else from_datetime(clock.now()),
-        paths=paths,
-        hostname=spec.hostname or socket.gethostname(),
+        time=from_datetime(clock.now()),
+        paths=tuple(paths),
+        hostname=hostname or socket.gethostname(),
         uid=os.getuid(),
         gid=os.getgid(),
         program_version=f"drorch {__version__}",
-        tags=spec.tags,
-        excludes=spec.selection.excludes,
+        tags=tuple(tags),
     )
 
 

@@ -15,6 +15,8 @@ from drorch.app.access import Access
 from drorch.app.announcing import announced
 from drorch.app.backup import BackupSpec, StreamSpec, back_up_into, inspected
 from drorch.app.books import kept_books
+from drorch.app.databases.backing_up import DatabaseBackup, back_up_database
+from drorch.app.databases.sources import KindOf, kind_of
 from drorch.app.door import opened, remove_abandoned
 from drorch.app.frozen import remove_leftovers, vantage_for
 from drorch.app.opening import Tell, tell_nobody
@@ -35,7 +37,7 @@ from drorch.errors import (
     TargetError,
 )
 from drorch.model.event import Observer
-from drorch.model.job import CommandSpec, FilesSpec, Job, SourceSpec
+from drorch.model.job import CommandSpec, DatabaseSpec, FilesSpec, Job, SourceSpec
 from drorch.model.launch import Work, WorkKind
 from drorch.model.names import STATE_JOB, TargetName
 from drorch.model.run import RunKind
@@ -61,7 +63,7 @@ class JobRuns:
 
     `tell` is told of what failed and is tried again. Without an `occasion` it is the user of this process who asks for
     them, by hand; where that is a launch, whoever made it has entered it in the audit log. An `observer` hears when
-    each job begins and ends.
+    each job begins and ends. `kinds` makes the source of a database.
     """
 
     jobs: tuple[str, ...]
@@ -70,6 +72,7 @@ class JobRuns:
     tell: Tell = tell_nobody
     occasion: Occasion | None = None
     observer: Observer | None = None
+    kinds: KindOf = kind_of
 
 
 Progressing = Callable[[RunKind, str], AbstractContextManager[Progress]]
@@ -237,7 +240,12 @@ class _JobRun:
         yield from Rounds(self._runner, self._under.clock).in_turn(to_do, self._work)
 
     def _work(self, repository: Repository) -> BackupResult:
-        under = self._under
+        under, source = self._under, self._job.source
+        if isinstance(source, DatabaseSpec):
+            kind = under.wanted.kinds(source, under.clock)
+            wanted = DatabaseBackup(self._job, source, kind, under.configuration.host, self._complain)
+            with under.progress(RunKind.BACKUP, self._opening[-1]) as progress:
+                return back_up_database(repository, wanted, under.wanted.retry_lock, progress)
         spec = spec_of(self._job, under.configuration.host)
         guard = inspected(spec)
         view = vantage_for(self._job, spec.selection, self._id, self._state_dir, self._complain)
@@ -260,7 +268,7 @@ class _JobRun:
 
 
 def spec_of(job: Job, host: str) -> BackupSpec:
-    """A job as a backup. Raises `SourceUnavailable` where one of its exclude files cannot be read."""
+    """A job of files or of a command as a backup. Raises `SourceUnavailable` where an exclude file cannot be read."""
     return replace(
         _of_source(job.source),
         tags=(job.tag, *job.tags),
@@ -276,7 +284,7 @@ def _of_source(source: SourceSpec) -> BackupSpec:
         case CommandSpec():
             return _of_command(source)
         case _:
-            raise SourceUnavailable(f"a source of type {source.kind} cannot be saved", hint="Save what its tool dumps.")
+            raise TypeError(f"a {source.kind} is saved by back_up_database")
 
 
 def _of_command(source: CommandSpec) -> BackupSpec:
