@@ -19,7 +19,7 @@ from drorch.app.targets import location_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import DrorchError
-from drorch.model.job import FilesSpec, Job
+from drorch.model.job import FilesSpec, Job, SqliteSpec
 from drorch.model.standing import Standing
 from drorch.storage.abilities import Abilities, Leftover, ScratchPlace
 from drorch.storage.s3.settings import S3Settings
@@ -147,8 +147,7 @@ def _whereabouts(location: Location, job: Job | None) -> Whereabouts:
     if isinstance(settings, LocalPlace):
         if _is_mounted_from_elsewhere(settings.path):
             return Whereabouts.ANOTHER_MACHINE
-        sources = job.source.paths if job is not None and isinstance(job.source, FilesSpec) else ()
-        devices = {_device_of(Path(source)) for source in sources}
+        devices = {_device_of(Path(source)) for source in _files_of(job)}
         here = _device_of(settings.path)
         return Whereabouts.SAME_DISK if here is not None and here in devices else Whereabouts.THIS_MACHINE
     if isinstance(settings, S3Settings):
@@ -158,6 +157,17 @@ def _whereabouts(location: Location, job: Job | None) -> Whereabouts:
     else:
         host = "" if settings.jump else settings.host
     return Whereabouts.THIS_MACHINE if _is_loopback(host) else Whereabouts.ANOTHER_MACHINE
+
+
+def _files_of(job: Job | None) -> tuple[str, ...]:
+    """What of this machine a job reads, as far as its configuration says."""
+    match job:
+        case Job(source=FilesSpec(paths=paths)):
+            return paths
+        case Job(source=SqliteSpec(path=path)):
+            return (path,)
+        case _:
+            return ()
 
 
 def _device_of(path: Path) -> int | None:

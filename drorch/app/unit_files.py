@@ -4,13 +4,14 @@ What is shipped is never changed by what a configuration says but for the path o
 which are written whole and anew each time.
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from drorch.config.configuration import Configuration
 from drorch.config.places import LocalTargetSpec
-from drorch.model.job import FilesSpec
+from drorch.model.job import FilesSpec, SqliteSpec
 from drorch.secrets import CredentialSecret, EnvSecret, SecretRef
 
 _IN_THE_WHEEL = Path(__file__).with_name("systemd")
@@ -109,6 +110,7 @@ def _drop_in(unit: str, configuration: Configuration, root: Path) -> Iterator[st
     yield from _writable(unit, configuration)
     if unit == DAEMON:
         yield from _snapshots(configuration)
+        yield from _sqlite(configuration)
     references = watch_secrets(configuration) if unit == WATCH else secrets(configuration)
     yield from _credentials(references, root)
 
@@ -143,15 +145,11 @@ def _state_dir(configuration: Configuration) -> Path:
 
 def strangers(configuration: Configuration) -> list[str]:
     """Local targets whose folder is not root's: root without its privileges could not write there."""
-    found = []
-    for name, spec in configuration.targets.items():
-        if isinstance(spec, LocalTargetSpec):
-            try:
-                if spec.path.stat().st_uid != 0:
-                    found.append(str(name))
-            except OSError:
-                continue
-    return found
+    return [
+        str(name)
+        for name, spec in configuration.targets.items()
+        if isinstance(spec, LocalTargetSpec) and _is_a_strangers(spec.path)
+    ]
 
 
 def _snapshots(configuration: Configuration) -> Iterator[str]:
@@ -165,6 +163,31 @@ def _snapshots(configuration: Configuration) -> Iterator[str]:
     yield from ("PrivateDevices=no", "ProtectClock=no")
     yield "SystemCallFilter=@mount"
     yield from ("ReadWritePaths=/", "ProtectHome=no")
+
+
+def _sqlite(configuration: Configuration) -> Iterator[str]:
+    """SQLite makes files beside a database, also to read it, and gives them to the database's owner."""
+    files = {
+        str(job.name): Path(os.path.realpath(job.source.path))
+        for job in configuration.jobs.values()
+        if isinstance(job.source, SqliteSpec)
+    }
+    if not files:
+        return
+    yield f"# Files that SQLite makes beside the databases of: {', '.join(files)}."
+    yield from (f"ReadWritePaths=-{quoted(folder)}" for folder in dict.fromkeys(one.parent for one in files.values()))
+    theirs = [job for job, file in files.items() if _is_a_strangers(file) or _is_a_strangers(file.parent)]
+    if theirs:
+        yield f"# Those of {', '.join(theirs)} belong to others than root."
+        yield "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_CHOWN"
+
+
+def _is_a_strangers(path: Path) -> bool:
+    """Whether it is there, and not root's."""
+    try:
+        return path.stat().st_uid != 0
+    except OSError:
+        return False
 
 
 def secrets(configuration: Configuration) -> dict[str, SecretRef]:

@@ -136,6 +136,48 @@ def test_the_daemon_may_write_to_its_targets_and_is_given_its_credentials(root: 
     assert "$S3_ACCESS_KEY" in notes
 
 
+DATABASES = """
+[jobs.orders]
+source = {{ type = "postgresql", all = true, password = {{ credential = "orders" }} }}
+targets = ["onsite"]
+[jobs.shop]
+source = {{ type = "mysql", all = true, password = {{ env = "SHOP_PASSWORD" }} }}
+targets = ["onsite"]
+[jobs.app]
+source = {{ type = "sqlite", path = "{database}" }}
+targets = ["onsite"]
+"""
+
+
+def test_the_daemon_is_given_the_passwords_of_databases_and_who_watches_it_is_not(root: Path) -> None:
+    configure(root, more=DATABASES.format(database="/var/lib/app/app.db"))
+    (root / "etc/drorch/credentials/orders").write_text("geheim")
+    said = install(root)
+    assert "LoadCredential=orders:/etc/drorch/credentials/orders" in drop_in(root, DAEMON)
+    assert not any("orders" in line for line in drop_in(root, WATCH))
+    assert "$SHOP_PASSWORD" in "\n".join(said[-1]["notes"])
+
+
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_the_daemon_may_make_what_sqlite_makes_beside_a_database(root: Path, owner: int) -> None:
+    folder = root / "app data"
+    folder.mkdir()
+    (folder / "app.db").touch()
+    (root / "link.db").symlink_to("app data/app.db")
+    if os.geteuid() != 0:
+        if owner == 0:
+            pytest.skip("needs root, whose files these are")
+    else:
+        os.chown(folder / "app.db", owner, -1)
+    configure(root, more=DATABASES.format(database=root / "link.db"))
+    install(root)
+    found = drop_in(root, DAEMON)
+    assert f'ReadWritePaths=-"{folder}"' in found
+    assert ("CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_CHOWN" in found) is (owner != 0)
+    assert complaints(root / UNITS, DAEMON) == ""
+    assert not any("app data" in line for line in (*drop_in(root, RESTORE), *drop_in(root, WATCH)))
+
+
 def test_what_the_configuration_needs_no_more_goes(root: Path) -> None:
     install(root)
     assert (root / UNITS / f"{RESTORE}.d" / DROP_IN).exists()

@@ -18,8 +18,9 @@ def command(context: click.Context, /, jobs: tuple[str, ...]) -> int:
     """Tell what would fail tonight, and why.
 
     The configuration, the clock, versions, state_dir and the catalog, every target with its password, its repository
-    and its locks, and every source are looked at; of the named jobs only, where some are named. Nothing is changed.
-    Each line ends with the mend. It exits with 1 where something would fail; a warning alone is no failure.
+    and its locks, and every source are looked at, databases by asking their servers; of the named jobs only, where some
+    are named. Nothing is changed. Each line ends with the mend. It exits with 1 where something would fail; a warning
+    alone is no failure.
     """
     session = Session.of(context)
     output = session.output
