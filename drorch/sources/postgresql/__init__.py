@@ -1,0 +1,4 @@
+"""PostgreSQL: databases dumped in snapshots of their own and put back, with the facts to compare.
+
+Promise: a dump that is not whole fails; nothing is replaced before what replaces it has been loaded.
+"""
