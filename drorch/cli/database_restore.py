@@ -52,7 +52,7 @@ def run(session: Session, options: Mapping[str, Any]) -> int:
         objections = planned.objections()
         if options["dry_run"]:
             _show_plan(output, planned, objections)
-        _judge(output, objections)
+        _judge(output, planned, objections)
         if options["dry_run"]:
             return int(Outcome.OK)
         done, complaints = load_and_write_down(planned, configuration, target, clock)
@@ -82,14 +82,14 @@ def wish_of(options: Mapping[str, Any]) -> RestoreWish:
     )
 
 
-def _judge(output: Output, objections: Sequence[Objection]) -> None:
+def _judge(output: Output, planned: PlannedLoad, objections: Sequence[Objection]) -> None:
     """Tell what should be known. Raises `RestoreError` where something stands in the way."""
     fatal = [objection for objection in objections if objection.fatal]
     for objection in objections:
         if not objection.fatal or len(fatal) > 1:
-            hint = f". {objection.hint}" if objection.hint else ""
+            hint = f". {objection.hint[:1].upper()}{objection.hint[1:]}" if objection.hint else ""
             what = "objection" if objection.fatal else "warning"
-            output.problem(Problem("restore", f"{objection.message}{hint}"), during=what)
+            output.problem(Problem(planned.receiver.job, f"{objection.message}{hint}"), during=what)
     if len(fatal) == 1:
         raise RestoreError(f"{fatal[0].message}; nothing was touched", hint=fatal[0].hint or None)
     if fatal:

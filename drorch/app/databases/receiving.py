@@ -1,8 +1,7 @@
 """Who takes a database on its way back: a job of the configuration, by the server or the command of its source."""
 
-import importlib
-
-from drorch.app.databases.restoring import Loader, Receiver, Receivers
+from drorch.app.databases.restoring import Receiver, Receivers
+from drorch.app.databases.sources import kind_of
 from drorch.clock import Clock
 from drorch.config.configuration import Configuration
 from drorch.errors import UsageError
@@ -38,9 +37,7 @@ def _receiver(job: Job, clock: Clock) -> Receiver:
         case CommandSpec():
             return _command(job, source)
         case _:
-            # By name: the client libraries of one kind are none of another's.
-            loader: Loader = importlib.import_module("drorch.app.databases.sources").kind_of(source, clock)
-            return Receiver(job.name, loader, place_of(source))
+            return Receiver(job.name, kind_of(source, clock), place_of(source))
 
 
 def _command(job: Job, source: CommandSpec) -> Receiver:
