@@ -3,12 +3,16 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shutil import which
 
 from drorch.app.backup import inspected
+from drorch.app.databases.sources import kind_of
+from drorch.app.doctor.databases import database_symptoms
 from drorch.app.doctor.symptom import Symptom, error, of_fault, warning
 from drorch.app.jobs import spec_of
+from drorch.clock import SystemClock
 from drorch.errors import DrorchError, SourceUnavailable, UsageError
 from drorch.model.hook import Hook, HookFailure
 from drorch.model.job import CommandSpec, FilesSpec, Job
@@ -19,12 +23,14 @@ from drorch.sources.frozen.record import search_path
 
 def job_symptoms(job: Job, host: str) -> Iterator[Symptom]:
     """What would keep a job from saving all that it should."""
-    source = job.source
-    if isinstance(source, CommandSpec):
-        yield from _of_command(job, source)
-    elif isinstance(source, FilesSpec):
-        yield from _of_files(job, source, host)
-        yield from _of_snapshot(job, source)
+    match job.source:
+        case CommandSpec() as source:
+            yield from _of_command(job, source)
+        case FilesSpec() as source:
+            yield from _of_files(job, source, host)
+            yield from _of_snapshot(job, source)
+        case source:
+            yield from database_symptoms(job, partial(kind_of, source, SystemClock()))
     for hook in job.hooks:
         yield from _of_hook(job, hook)
 
