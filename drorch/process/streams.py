@@ -29,13 +29,13 @@ class StreamCommand:
     """A program to read from or to feed: words, started without a shell, in the folder /. Times are in seconds.
 
     `environment` is what it has beside `HARMLESS_VARIABLES`, and wins over them. Not a byte moved for `quiet_seconds`
-    means that it hangs; when its stream is over, it has `stop_seconds` to end.
+    means that it hangs; when its stream is over, it has `stop_seconds` to end (None: as long as it may be quiet).
     """
 
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     quiet_seconds: float = 300.0
-    stop_seconds: float = 300.0
+    stop_seconds: float | None = None
 
 
 def start_reading(command: StreamCommand, given: bytes = b"") -> "ReadChild":
@@ -139,9 +139,11 @@ class _Program:
         return self._child.returncode
 
     def _finish(self) -> int:
-        status = self._end(self._command.stop_seconds)
+        command = self._command
+        seconds = command.quiet_seconds if command.stop_seconds is None else command.stop_seconds
+        status = self._end(seconds)
         if status is None:
-            raise self._failed(f"did not end within {self._command.stop_seconds:.0f} s of its stream and was killed")
+            raise self._failed(f"did not end within {seconds:.0f} s of the end of its stream and was killed")
         return status
 
     def _failed(self, what: str) -> ChildFailed:

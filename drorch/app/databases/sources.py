@@ -87,7 +87,7 @@ def _redis(spec: RedisSpec, clock: Clock) -> DatabaseKind:
 
 def _room(spec: DatabaseSpec) -> Any:
     # By name: each room brings its own heavy library.
-    return importlib.import_module(f"drorch.sources.{spec.kind}")
+    return importlib.import_module(f"drorch.sources.{spec.kind}.kind")
 
 
 def _reading(password: SecretRef | None) -> Callable[[], str] | None:
