@@ -165,9 +165,9 @@ def _verdict(planned: PlannedLoad, loaded: Loaded) -> list[str]:
         lines.append("differs from the facts recorded at backup:")
         lines.extend(f"  {difference}" for difference in loaded.differences)
     if not loaded.compared:
-        why = "; ".join(loaded.notes) or "nothing is known to compare with"
         whole = "not all of it could be compared" if loaded.differences else "could not be compared"
-        lines.append(f"{whole} with facts recorded at backup: {why}")
+        lines.append(f"{whole} with the facts recorded at backup:")
+        lines.extend(f"  {note}" for note in loaded.notes or ("nothing is known to compare with",))
     elif not loaded.differences:
         lines.append(f"agrees with the facts recorded at backup{_agreeing(planned)}")
     return lines

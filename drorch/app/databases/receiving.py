@@ -18,7 +18,7 @@ from drorch.model.job import (
 from drorch.sources.databases.feeding import FedCommand
 
 PATIENCE_SECONDS = 6 * 3600.0
-"""How long a command that loads may take nothing: a client that builds an index reads nothing meanwhile."""
+"""How long a command that loads may take nothing, and as long it may go on when it has everything."""
 
 
 def receivers_of(configuration: Configuration, clock: Clock) -> Receivers:

@@ -17,13 +17,17 @@ _LONGEST_SAID = 400
 
 
 class FedCommand:
-    """A command that takes one part on its standard input; nothing is known of what it makes of it."""
+    """A command that takes one part on its standard input; nothing is known of what it makes of it.
+
+    It may take no byte for `patience_seconds`, and as long to end once it has all of them: a client that builds an
+    index reads nothing meanwhile.
+    """
 
     kind = "command"
 
-    def __init__(self, argv: Sequence[str], quiet_seconds: float) -> None:
+    def __init__(self, argv: Sequence[str], patience_seconds: float) -> None:
         self._argv = tuple(argv)
-        self._quiet_seconds = quiet_seconds
+        self._patience = patience_seconds
 
     def restore_preflight(self, wish: RestoreWish, parts: StoredParts, facts: Facts | None) -> Sequence[Objection]:  # noqa: ARG002
         """What a command cannot be told: it does what it does."""
@@ -47,8 +51,9 @@ class FedCommand:
     def restore(self, wish: RestoreWish, parts: StoredParts, facts: Facts | None) -> Loaded:  # noqa: ARG002
         """Feed it the part. Raises `RestoreError`, and what reading the part raises; the command is killed then."""
         [name] = parts.names()
+        command = StreamCommand(self._argv, quiet_seconds=self._patience, stop_seconds=self._patience)
         try:
-            with start_feeding(StreamCommand(self._argv, quiet_seconds=self._quiet_seconds)) as child:
+            with start_feeding(command) as child:
                 self._feed(child, parts, name)
         except ChildFailed as fault:
             said = _last_words(str(fault.context.get("said", "")))
