@@ -98,8 +98,8 @@ def _with_descendants(pids: list[int], children: dict[int, list[int]]) -> Iterat
 
 
 def _kill(pid: int, started: int) -> None:
-    """Kill the process of this pid, unless that has become another one's meanwhile."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+    """Kill the process of this pid, unless that has become another one's meanwhile; what fails is for the next look."""
+    with contextlib.suppress(OSError):
         # While it is held by its descriptor, its pid cannot become another one's.
         descriptor = os.pidfd_open(pid)
         try:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from drorch.process.commands import FAMILY_VARIABLE, HARMLESS_VARIABLES, ChildFailed, describe_status
 from drorch.process.family import kill_family
@@ -73,31 +74,43 @@ class Supervised:
         """Start it. Raises `ChildFailed`. What could not be had of the terms is in `complaints`."""
         self.complaints: list[str] = []
         self._oom_kills = _oom_kills()
+        with contextlib.ExitStack() as unless_started:
+            try:
+                self._start(argv, terms, unless_started)
+            except OSError as fault:
+                raise ChildFailed(f"a worker could not be started: {fault.strerror}") from fault
+            unless_started.pop_all()
+
+    def _start(self, argv: Sequence[str], terms: Terms, undo: contextlib.ExitStack) -> None:
+        """Raises `OSError`; what is there by then is let go of by `undo`."""
         self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.output, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(told, True)
-        environment = {name: os.environ[name] for name in (*HARMLESS_VARIABLES, *terms.variables) if name in os.environ}
-        environment |= {FAMILY_VARIABLE: terms.cookie, LINE_VARIABLE: str(theirs.fileno())}
-        try:
-            self._child = subprocess.Popen(
-                [*self._prefix(terms), *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=told,
-                stderr=told,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                env=environment,
-            )
-        except OSError as fault:
-            self.line.close()
-            os.close(self.output)
-            raise ChildFailed(f"a worker could not be started: {fault.strerror}") from fault
-        finally:
-            theirs.close()
-            os.close(told)
+        undo.enter_context(self.line)
+        with theirs:
+            self.output, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            undo.callback(os.close, self.output)
+            with os.fdopen(told, "wb", 0) as output:
+                os.set_blocking(told, True)
+                self._child = self._process(argv, terms, theirs, output)
+        undo.callback(self._child.wait)
+        undo.callback(self._child.kill)
         self.line.setblocking(False)
         self.identity: ProcessIdentity = identity_of(self._child.pid)
         self.pidfd = os.pidfd_open(self._child.pid)
+
+    def _process(
+        self, argv: Sequence[str], terms: Terms, line: socket.socket, output: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        environment = {name: os.environ[name] for name in (*HARMLESS_VARIABLES, *terms.variables) if name in os.environ}
+        environment |= {FAMILY_VARIABLE: terms.cookie, LINE_VARIABLE: str(line.fileno())}
+        return subprocess.Popen(
+            [*self._prefix(terms), *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[line.fileno()],
+            start_new_session=True,
+            env=environment,
+        )
 
     def _prefix(self, terms: Terms) -> list[str]:
         """What lowers the priorities and then becomes the worker, under the same pid."""

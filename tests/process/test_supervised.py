@@ -1,6 +1,7 @@
 """Workers of the daemon: what they are started with, how each end of the line notices the other's, how they end."""
 
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -221,3 +222,40 @@ def test_a_worker_whose_daemon_is_killed_ends_with_its_family() -> None:
         while any(map(lives, pids)) and CLOCK.monotonic() < end:
             CLOCK.sleep(0.02)
         assert not any(map(lives, pids))
+
+
+def test_who_has_no_descriptor_left_is_told_so_and_nothing_is_left_behind() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    mine, refused = cookie(), 0
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        for free in range(12):
+            with _all_descriptors_taken_but(free):
+                try:
+                    Supervised(("sleep", "600"), Terms(mine)).close()
+                except ChildFailed:
+                    refused += 1
+                still_free = [os.open("/dev/null", os.O_RDONLY) for _ in range(free)]
+                for one in still_free:
+                    os.close(one)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 3 < refused < 12
+    assert family_of(mine) == []
+
+
+@contextmanager
+def _all_descriptors_taken_but(free: int) -> Iterator[None]:
+    taken: list[int] = []
+    try:
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    for _ in range(free):
+        os.close(taken.pop())
+    try:
+        yield
+    finally:
+        for one in taken:
+            os.close(one)

@@ -53,7 +53,7 @@ class Log:
 
     def line(self, text: str) -> None:
         """Add a line; a byte that is no text, decoded with surrogateescape, comes back as it was."""
-        self.write(text.replace("\n", " ").encode("utf-8", "surrogateescape") + b"\n")
+        self.write(_encoded(text.replace("\n", " ")) + b"\n")
 
     def close(self) -> None:
         """Finish it. Closing twice is fine."""
@@ -93,6 +93,14 @@ class Log:
     def _complain(self, fault: OSError) -> None:
         self.complaint = self.complaint or f"the log of a launch cannot be written: {fault.strerror}"
         self.close()
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # JSON may hold halves of characters that stand for no byte either.
+        return text.encode("utf-8", "backslashreplace")
 
 
 def _make_room(folder: Path) -> None:

@@ -77,3 +77,10 @@ def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     log.close()
     assert log.complaint
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_text_that_no_byte_stands_for_is_written_all_the_same(tmp_path: Path) -> None:
+    log = Log(tmp_path, "a")
+    log.line("half \ud800, byte \udcff")
+    log.close()
+    assert b"half \\ud800" in (tmp_path / FOLDER / "a.log").read_bytes()
