@@ -29,6 +29,10 @@ class RunnerOfJob:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
         os.close(self._descriptor)
 
     def stop(self) -> None:
@@ -43,32 +47,59 @@ class RunnerOfJob:
 
 def runner_of(job: JobName, state_dir: Path) -> RunnerOfJob | None:
     """The process that holds a job's lock; None where nobody does. Raises `NotStopped` where it is none of drorch's."""
-    pid = _holder_of(state_dir / "locks" / f"{job}.lock")
-    if pid is None:
-        return None
+    lock = state_dir / "locks" / f"{job}.lock"
+    for pid in _holders_of(lock):
+        found = _runner(job, pid)
+        if found is None:
+            continue
+        if not _has_open(pid, lock):
+            # It has ended meanwhile, or what it holds is a file of the same number on another file system.
+            found.close()
+            continue
+        if not _is_drorch(pid):
+            found.close()
+            raise _not_stopped(job, pid, "it is none of drorch's")
+        return found
+    return None
+
+
+def _runner(job: JobName, pid: int) -> RunnerOfJob | None:
     try:
-        found = RunnerOfJob(job, pid, os.pidfd_open(pid))
+        return RunnerOfJob(job, pid, os.pidfd_open(pid))
     except ProcessLookupError:
         return None
     except OSError as fault:
         raise _not_stopped(job, pid, (fault.strerror or "").lower()) from fault
-    if not _is_drorch(pid):
-        with found:
-            raise _not_stopped(job, pid, "it is none of drorch's")
-    return found
 
 
-def _holder_of(lock: Path) -> int | None:
-    """Whose lock (flock) it is, as the kernel lists it: proc_locks(5)."""
+def _holders_of(lock: Path) -> list[int]:
+    """Who holds it (flock), as the kernel lists it: proc_locks(5). It names files by numbers that may come twice."""
     try:
         inode = lock.stat().st_ino
         lines = (_PROC / "locks").read_text("ascii").splitlines()
     except OSError:
-        return None
-    for fields in map(str.split, lines):
-        if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}") and int(fields[4]) > 0:
-            return int(fields[4])
-    return None
+        return []
+    locks = [fields for fields in map(str.split, lines) if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}")]
+    return [pid for pid in (int(fields[4]) for fields in locks) if pid > 0]
+
+
+def _has_open(pid: int, file: Path) -> bool:
+    """Whether a process has this very file open; yes where that is not to be seen."""
+    try:
+        meant = file.stat()
+        held = list((_PROC / str(pid) / "fd").iterdir())
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return any(_is_same(one, meant) for one in held)
+
+
+def _is_same(descriptor: Path, meant: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(descriptor.stat(), meant)
+    except OSError:
+        return False
 
 
 def _is_drorch(pid: int) -> bool:
