@@ -3,8 +3,10 @@
 Imported by name. Nothing of the engine is loaded with it, and no secret of a repository is read: that is for workers.
 """
 
+import contextlib
 import os
 import pwd
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from drorch.orchestrator.control.contract import Identity
 from drorch.orchestrator.daemon.house import House
 from drorch.orchestrator.daemon.roster import Entry, Roster
 from drorch.orchestrator.daemon.service import serve
+from drorch.orchestrator.joblock import only_daemon
 from drorch.orchestrator.notify import Announcer, Asked
 from drorch.orchestrator.supervision.log import last_words
 from drorch.orchestrator.supervision.order import Order
@@ -53,11 +56,16 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
         log.note(Level.WARNING, words)
 
     cabinet = Cabinet(place_of(configuration), warn, clock)
-    with cabinet, Pinger(monitors_of(configuration, warn), log, clock, _sayings(configuration)) as pinger:
+    # Nothing is written before it is certain that this is the only one: what another goes by is not to be changed.
+    with (
+        only_daemon(configuration.state_dir),
+        cabinet,
+        Pinger(monitors_of(configuration, warn), log, clock, _sayings(configuration)) as pinger,
+    ):
         installation = _Installation(configuration, config_file, cabinet, pinger, log, keep_copy(configuration, text))
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:
-            serve(installation.house(inhibitor, clock), roster_of(configuration), clock)
+            serve(installation.house(inhibitor, clock), roster_of(configuration, clock.now()), clock)
         finally:
             inhibitor.close()
 
@@ -108,6 +116,7 @@ class _Installation:
     journal: Journal
     copy: str
     clock: Clock = field(init=False)
+    tidying: threading.Thread | None = None
 
     def house(self, inhibitor: Inhibitor, clock: Clock) -> House:
         """The same as the daemon is given it."""
@@ -136,8 +145,8 @@ class _Installation:
         configuration = self.configuration
         return Identity(
             version=__version__,
-            config=configuration.file.resolve(),
-            state_dir=configuration.state_dir.resolve(),
+            config=_real(configuration.file),
+            state_dir=_real(configuration.state_dir),
             digest=configuration.digest,
         )
 
@@ -148,10 +157,19 @@ class _Installation:
         monitors = monitors_of(fresh, lambda words: self.journal.note(Level.WARNING, words))
         self.configuration, self.copy = fresh, keep_copy(fresh, text)
         self.pinger.use(monitors)
-        return roster_of(fresh)
+        return roster_of(fresh, self.clock.now())
 
     def tidy_up(self) -> None:
-        """Remove snapshots of file systems that runs which were killed have left."""
+        """Remove snapshots of file systems that runs which were killed have left.
+
+        In a thread: commands of file systems take minutes where a disk does not answer, and the loop must turn.
+        """
+        if self.tidying is None or not self.tidying.is_alive():
+            self.tidying = threading.Thread(target=self._tidy_up, daemon=True, name="tidying")
+            with contextlib.suppress(RuntimeError):  # no thread is to be had just now
+                self.tidying.start()
+
+    def _tidy_up(self) -> None:
         for complaint in remove_leftovers(self.configuration.state_dir):
             self.journal.note(Level.WARNING, complaint)
 
@@ -166,7 +184,7 @@ class _Installation:
             trigger=launch.trigger,
             user=launch.user,
             uid=_uid_of(launch.user),
-            config=str(configuration.file.resolve()),
+            config=str(_real(configuration.file)),
             copy=self.copy,
             part=None if entry.parts is None else (done % entry.parts + 1, entry.parts),
             memory=conduct.allowance.memory,
@@ -195,6 +213,8 @@ def keep_copy(configuration: Configuration, text: str) -> str:
         fresh.write_text(text, encoding="utf-8")
         fresh.replace(copy)
     except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
         return ""
     return str(copy)
 
@@ -216,6 +236,11 @@ def _require_same_place(old: Configuration, new: Configuration) -> None:
             f"{new.file}: {' and '.join(moved)} cannot change while the daemon runs",
             hint="Restart it: systemctl restart drorch",
         )
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads, also where it leads in circles by now."""
+    return Path(os.path.realpath(path))
 
 
 def _uid_of(user: str) -> int:

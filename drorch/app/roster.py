@@ -21,8 +21,8 @@ _AWS = (
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
 
-def roster_of(configuration: Configuration) -> Roster:
-    """What the configuration asks of the daemon. What is not enabled is launched by hand only."""
+def roster_of(configuration: Configuration, now: datetime) -> Roster:
+    """What the configuration asks of the daemon as of now. What is not enabled is launched by hand only."""
     jobs = [entry for job in configuration.jobs.values() for entry in _of_job(job)]
     checks = [entry for one in configuration.maintenance.values() for entry in _of_maintenance(one)]
     limited = {
@@ -33,16 +33,16 @@ def roster_of(configuration: Configuration) -> Roster:
     return Roster(
         entries=(*jobs, *checks),
         bounds=Bounds(configuration.daemon.max_parallel_runs, limited),
-        since=in_force_since(configuration),
+        since=in_force_since(configuration, now),
         digest=configuration.digest,
     )
 
 
-def in_force_since(configuration: Configuration) -> datetime:
-    """When the file was last written: what it asks for has been asked since then, or longer."""
+def in_force_since(configuration: Configuration, now: datetime) -> datetime:
+    """When the file was last written, now at the latest: what it asks for has been asked since then, or longer."""
     try:
-        return datetime.fromtimestamp(configuration.file.stat().st_mtime, UTC)
-    except OSError:
+        return min(datetime.fromtimestamp(configuration.file.stat().st_mtime, UTC), now)
+    except (OSError, ValueError, OverflowError):
         return datetime.fromtimestamp(0, UTC)
 
 

@@ -59,7 +59,7 @@ def look(
     Raises `CatalogError`.
     """
     findings, pauses = tuple(catalog.queries.findings()), tuple(catalog.launches.pauses(now))
-    since = in_force_since(configuration)
+    since = in_force_since(configuration, now)
     begun = RunQuery(host=configuration.host, kinds=_SAVING, outcomes=(RunOutcome.RUNNING,), limit=_UNFINISHED)
     unfinished = tuple(catalog.queries.runs(begun))
     reader = _Reader(configuration, catalog, now, (findings, pauses, unfinished), proof)

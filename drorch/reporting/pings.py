@@ -7,6 +7,7 @@ few seconds. What is told of a failure is redacted and bounded; a monitor's URL 
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -160,9 +161,15 @@ class Pinger:
                 self._lost += 1
             self._waiting.append(ping)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="pings", daemon=True)
-                self._thread.start()
+                self._begin_to_work()
             self._changed.notify_all()
+
+    def _begin_to_work(self) -> None:
+        thread = threading.Thread(target=self._work, name="pings", daemon=True)
+        # Where no thread is to be had just now, the next ping tries again.
+        with suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
 
     def _work(self) -> None:
         while (ping := self._next()) is not None:

@@ -145,9 +145,13 @@ def test_a_daemon_that_would_have_to_move_says_that_it_must_be_restarted(tmp_pat
 
 def test_a_state_dir_has_one_daemon(tmp_path: Path) -> None:
     config = install(tmp_path, command_job("dump", "date", more=NEVER))
-    with daemon(config):
+    with daemon(config) as running:
+        in_force = running.state / "configuration-in-force.toml"
+        before = in_force.read_text()
+        write(config, f"{config.read_text()}\n# not in force")
         refused = drorch("-c", config, "daemon", status=61)
         assert b"a daemon works with state_dir" in refused.stderr
+        assert in_force.read_text() == before, "what workers go by has changed"
 
 
 def test_a_worker_has_no_secret_but_its_jobs_own(tmp_path: Path) -> None:

@@ -16,11 +16,19 @@ from drorch.model.timetable import next_due
 from drorch.orchestrator.daemon.aftermath import Aftermath
 from drorch.orchestrator.daemon.agenda import Agenda, launched_after
 from drorch.orchestrator.daemon.house import House
-from drorch.orchestrator.daemon.register import Register
+from drorch.orchestrator.daemon.register import WELL, Register
 from drorch.orchestrator.daemon.retelling import fault_in, retold
 from drorch.orchestrator.daemon.roster import Entry, Roster
 from drorch.orchestrator.daemon.runs import Failure, Running, Runs
-from drorch.orchestrator.daemon.settling import Ending, again_after_cut_off, cut_off, retry_of, settled, skipped
+from drorch.orchestrator.daemon.settling import (
+    Ending,
+    again_after_cut_off,
+    cut_off,
+    no_longer_asked,
+    retry_of,
+    settled,
+    skipped,
+)
 from drorch.orchestrator.supervision.heard import Complained, Ended, Reported
 from drorch.orchestrator.supervision.ward import Ward
 from drorch.process.family import kill_family
@@ -62,24 +70,38 @@ class Core:
     def recover(self) -> None:
         """Find what an earlier daemon left: end what still runs of it, tell how it ended, take up what waited."""
         now = self.clock.now()
+        killed_by = self.clock.monotonic() + _KILL_SECONDS
+        self.look_at_pauses()
         for launch in self.register.unfinished():
             if launch.state is LaunchState.RUNNING:
-                kill_family(launch.id, _KILL_SECONDS)
+                # What cannot be killed holds up the start once, not once for each launch.
+                kill_family(launch.id, max(killed_by - self.clock.monotonic(), _KILL_SECONDS / 20))
                 self._over(settled(launch, cut_off(launch), now), again_after_cut_off(launch, now))
             elif launch.due is None:
                 self._over(skipped(launch, "the daemon ended before it began", now), None)
             else:
                 self.enter(launch)
+        for entry in self.roster.entries:
+            self._make_up_for_the_end_of_another(entry, now)
+
+    def _make_up_for_the_end_of_another(self, entry: Entry, now: datetime) -> None:
+        """Launch what should have followed a job that ended when the daemon did."""
+        ended = None if entry.after is None else self.register.newest_that_ended_well(entry.after, now)
+        if ended is None or ended.ended is None:
+            return
+        served = self.register.last_due(entry.work.kind, entry.work.line, now)
+        if ended.ended > (served or self.roster.since):
+            self._claim(launched_after(entry, ended, now))
 
     def enter(self, launch: Launch) -> Launch:
         """Put a claimed launch in the queue; the launch, which is over already where it was not let in."""
         now = self.clock.now()
-        entry = self.roster.entry_of(launch.work)
-        if entry is None:
-            launch = skipped(launch, f"{launch.work.line} is not in the configuration any more", now)
+        taken = self.roster.taken_over(launch)
+        if taken is None:
+            launch = skipped(launch, no_longer_asked(launch), now)
             self.register.note(launch)
         else:
-            launch = self.runs.enter(launch, entry, now)
+            launch = self.runs.enter(*taken, self.pauses, now)
         if launch.state.is_over:
             self._tell_end(launch, None)
         return launch
@@ -104,8 +126,10 @@ class Core:
         self._tell_whether_working()
 
     def stop(self, reason: str) -> None:
-        """Launch nothing any more, and end what runs. What waits is taken up by the next start."""
+        """Launch nothing any more, and end what runs. What waits is taken up by the next start, if it is due."""
         self.stopping = True
+        for waiting in [one.launch for one in self.runs.waiting.values() if one.launch.due is None]:
+            self.cancel(waiting, reason)
         for running in self.runs.running.values():
             running.ward.stop(reason)
 
@@ -128,7 +152,8 @@ class Core:
             raise
         self.roster, self.refused, self.reloaded = roster, "", self.clock.now()
         self.agenda = Agenda(roster, self.register)
-        self.runs.follow(roster)
+        for gone in self.runs.follow(roster, self.clock.now()):
+            self._tell_end(gone, None)
         self.house.note("info", "the configuration was read anew")
 
     def look_at_pauses(self) -> None:
@@ -140,7 +165,7 @@ class Core:
         return None if catalog is None else catalog.launches
 
     def _start(self, launch: Launch, entry: Entry) -> Ward:
-        done = 0 if entry.parts is None else self.register.ended_well(launch.work.kind, launch.work.line)
+        done = 0 if entry.parts is None else self.register.read_to_the_end(launch.work)
         return self.house.start(launch, entry, done)
 
     def _hear(self, running: Running) -> None:
@@ -168,7 +193,7 @@ class Core:
         else:
             retry = retry_of(launch, ending, entry.conduct.retries, now, self._next_due(entry, launch))
         self._over(over, retry)
-        if over.state in (LaunchState.OK, LaunchState.INCOMPLETE) and not self.stopping:
+        if over.state in WELL:
             for follower in self.roster.following(over):
                 self._claim(launched_after(follower, over, now))
 

@@ -31,16 +31,17 @@ def ready(
     busy = list(running)
     for one in sorted(waiting, key=lambda each: each.rank):
         work = one.launch.work
-        if one.launch.begins <= now and not _is_paused(one.launch, pauses) and _has_room(work, busy, bounds):
+        if one.launch.begins <= now and not is_paused(one.launch, pauses, now) and _has_room(work, busy, bounds):
             busy.append(work)
             yield one
 
 
-def _is_paused(launch: Launch, pauses: Sequence[Pause]) -> bool:
-    """Whoever asks for a launch by hand gets it all the same."""
+def is_paused(launch: Launch, pauses: Sequence[Pause], now: datetime) -> bool:
+    """Whether a pause holds it up. Whoever asks for a launch by hand gets it all the same."""
     if launch.trigger is Trigger.HAND:
         return False
-    return any(not pause.job or _is_of_job(launch.work, pause.job) for pause in pauses)
+    in_force = [pause for pause in pauses if pause.until is None or now < pause.until]
+    return any(not pause.job or _is_of_job(launch.work, pause.job) for pause in in_force)
 
 
 def _is_of_job(work: Work, job: str) -> bool:
@@ -57,6 +58,13 @@ def _has_room(work: Work, busy: Sequence[Work], bounds: Bounds) -> bool:
 def is_under_way(work: Work, running: Iterable[Work]) -> bool:
     """Whether the same job, or the same maintenance, runs now, on whichever targets."""
     return any(other.kind is work.kind and other.name == work.name for other in running)
+
+
+def in_the_way(launch: Launch, waiting: Iterable[Launch], pauses: Sequence[Pause], now: datetime) -> list[Launch]:
+    """Those that wait and count when another launch comes: for whoever asks by hand, only what waits for room alone."""
+    if launch.trigger is not Trigger.HAND:
+        return list(waiting)
+    return [one for one in waiting if one.begins <= now and not is_paused(one, pauses, now)]
 
 
 def refusal(

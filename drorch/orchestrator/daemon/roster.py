@@ -1,7 +1,7 @@
 """What a configuration asks of the daemon, as one value: replaced whole when the configuration is read anew."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from drorch.model.conduct import Conduct
@@ -23,6 +23,11 @@ class Entry:
     after: JobName | None = None
     parts: int | None = None
 
+    @property
+    def is_due_by_itself(self) -> bool:
+        """Whether anything but a hand launches it."""
+        return self.timetable is not None or self.after is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -41,10 +46,19 @@ class Roster:
     since: datetime
     digest: str
 
-    def entry_of(self, work: Work) -> Entry | None:
-        """The line that a launch follows, or that of its job where it was asked for; None where there is none."""
+    def taken_over(self, launch: Launch) -> tuple[Launch, Entry] | None:
+        """A launch that waits as this roster asks for it, and its line; None where it does not any more.
+
+        By schedule, its line must be on one still. Who asked by hand gets it for those targets that the job has.
+        """
+        work = launch.work
         same = [entry for entry in self.entries if entry.work.kind is work.kind and entry.work.name == work.name]
-        return next((entry for entry in same if entry.work.line == work.line), same[0] if same else None)
+        entry = next((one for one in same if one.work.line == work.line), None)
+        if launch.due is not None:
+            return None if entry is None or not entry.is_due_by_itself else (replace(launch, work=entry.work), entry)
+        known = {target for one in same for target in one.work.targets}
+        targets = tuple(target for target in work.targets if target in known)
+        return (replace(launch, work=replace(work, targets=targets)), entry or same[0]) if targets else None
 
     def following(self, launch: Launch) -> Iterator[Entry]:
         """The lines that are due when this launch has ended well."""

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from drorch.clock import Clock
 from drorch.errors import DrorchError
 from drorch.model.launch import Launch, LaunchState, Pause, Work
 from drorch.model.timetable import HORIZON, permitted_from
-from drorch.orchestrator.daemon.queue import Waiting, is_under_way, ready, refusal
+from drorch.orchestrator.daemon.queue import Waiting, in_the_way, is_under_way, ready, refusal
 from drorch.orchestrator.daemon.register import Register
 from drorch.orchestrator.daemon.roster import Bounds, Entry, Roster
-from drorch.orchestrator.daemon.settling import Ending, skipped
+from drorch.orchestrator.daemon.settling import Ending, no_longer_asked, skipped
 from drorch.orchestrator.supervision.ward import Ward
 
 Start = Callable[[Launch, Entry], Ward]
@@ -52,9 +52,9 @@ class Runs:
         """What runs now."""
         return [one.launch.work for one in self.running.values()]
 
-    def enter(self, launch: Launch, entry: Entry, now: datetime) -> Launch:
+    def enter(self, launch: Launch, entry: Entry, pauses: Sequence[Pause], now: datetime) -> Launch:
         """Queue a claimed launch; the launch, which is over where it was not let in."""
-        waiting = [one.launch for one in self.waiting.values()]
+        waiting = in_the_way(launch, (one.launch for one in self.waiting.values()), pauses, now)
         reason = refusal(launch, entry.conduct.overlap, waiting, lambda work: is_under_way(work, self.works))
         if reason is not None:
             launch = skipped(launch, reason, now)
@@ -70,15 +70,31 @@ class Runs:
         self._register.note(launch)
         return launch
 
-    def follow(self, roster: Roster) -> None:
-        """Go by another roster: what waits is conducted as that says. What runs goes on as it began."""
+    def follow(self, roster: Roster, now: datetime) -> list[Launch]:
+        """Go by another roster: what waits is done as that says. What runs goes on as it began.
+
+        Answers what waited and is not asked for any more, which is over.
+        """
+        gone = []
         for one in list(self.waiting.values()):
-            entry = roster.entry_of(one.launch.work)
-            if entry is not None:
-                self.waiting[one.launch.id] = replace(one, entry=entry)
+            taken = roster.taken_over(one.launch)
+            if taken is None:
+                gone.append(self.drop(one.launch, no_longer_asked(one.launch), now))
+            else:
+                self.waiting[one.launch.id] = Waiting(*taken)
+        return gone
+
+    def mind_the_clock(self, now: datetime) -> None:
+        """Where the clock was put back since something was asked for, let it wait no longer than it was to."""
+        for one in self.waiting.values():
+            ahead = one.launch.asked - now
+            if ahead > timedelta(0):
+                launch = replace(one.launch, asked=now, begins=one.launch.begins - ahead)
+                self.waiting[launch.id] = replace(one, launch=launch)
 
     def start_ready(self, bounds: Bounds, pauses: Sequence[Pause], now: datetime) -> Iterator[Running | Failure]:
         """Start all that may, in their order. What is meant for a window that has passed waits for the next."""
+        self.mind_the_clock(now)
         for one in list(ready(self.waiting.values(), self.works, bounds, pauses, now)):
             launch, entry = one.launch, one.entry
             if launch.due is not None and entry.timetable is not None:

@@ -15,7 +15,6 @@ from drorch.orchestrator.daemon.house import House
 from drorch.orchestrator.daemon.loop import LONGEST_WAIT_SECONDS, wait_for
 from drorch.orchestrator.daemon.roster import Roster
 from drorch.orchestrator.daemon.signals import Signals, heard
-from drorch.orchestrator.joblock import only_daemon
 
 _PATROL_EVERY = timedelta(minutes=1)
 _UPKEEP_EVERY = timedelta(hours=6)
@@ -23,12 +22,8 @@ _LAUNCHES_ARE_KEPT = timedelta(days=400)
 
 
 def serve(house: House, roster: Roster, clock: Clock) -> None:
-    """Be the daemon until SIGTERM or SIGINT comes.
-
-    Raises `JobBusy` where another one works with the same state_dir, and `SocketRefused`.
-    """
+    """Be the daemon until SIGTERM or SIGINT comes, as the only one of the state_dir. Raises `SocketRefused`."""
     with ExitStack() as held:
-        held.enter_context(only_daemon(house.state_dir))
         signals = held.enter_context(heard())
         core = Core(house, roster, clock)
         server = ControlServer(listen(house.socket), Desk(core), clock)
@@ -54,6 +49,8 @@ class _Turning:
         core, house = self._core, self._core.house
         house.note("info", f"the daemon works: {len(core.roster.entries)} lines of jobs and maintenance")
         house.announcer.ready(self._status())
+        # Who was told to stop while it recovered begins nothing.
+        self._answer_signals()
         while not (core.stopping and not core.runs.running):
             self._turn()
         house.note("info", "the daemon has ended")
@@ -69,8 +66,7 @@ class _Turning:
             self._server.attend(descriptor)
         core.attend()
         self._server.tick(core.clock.monotonic())
-        for came in self._signals.taken():
-            self._answer(came)
+        self._answer_signals()
 
     def _watched(self) -> list[int]:
         wards = [descriptor for one in self._core.runs.running.values() for descriptor in one.ward.descriptors]
@@ -85,6 +81,10 @@ class _Turning:
         now = self._core.clock.monotonic()
         wards = [one.ward.wakes - now for one in self._core.runs.running.values() if one.ward.wakes is not None]
         return min([LONGEST_WAIT_SECONDS, self._core.house.announcer.longest_wait or LONGEST_WAIT_SECONDS, *wards])
+
+    def _answer_signals(self) -> None:
+        for came in self._signals.taken():
+            self._answer(came)
 
     def _answer(self, came: signal.Signals) -> None:
         core, announcer = self._core, self._core.house.announcer

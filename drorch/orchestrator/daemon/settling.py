@@ -68,6 +68,11 @@ def skipped(launch: Launch, reason: str, now: datetime) -> Launch:
     return replace(launch, state=LaunchState.SKIPPED, ended=now, reason=reason)
 
 
+def no_longer_asked(launch: Launch) -> str:
+    """Why a launch is not begun that the configuration in force knows nothing of."""
+    return f"{launch.work.line} is not asked for any more"
+
+
 def retry_of(
     launch: Launch, ending: Ending, retries: Retries, now: datetime, next_due: datetime | None
 ) -> Launch | None:

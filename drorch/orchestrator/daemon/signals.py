@@ -21,12 +21,12 @@ class Signals:
         self._came.append(signal.Signals(number))
 
     def taken(self) -> list[signal.Signals]:
-        """What came, in its order; from now on it is answered."""
+        """What came, in its order and each once, however often it came; from now on it is answered."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self.descriptor, 512):
                 pass
         came, self._came = self._came, []
-        return came
+        return list(dict.fromkeys(came))
 
 
 @contextlib.contextmanager
