@@ -62,7 +62,7 @@ class MemoryEntry:
     """One node of the tree, as the engine asks for it."""
 
     streamed = False
-    rank = None
+    rank: int | None = None
 
     def __init__(self, name: bytes, path: bytes, item: Item, device: int) -> None:
         self.name = name
@@ -101,7 +101,7 @@ def entries(folder: Item, path: bytes, device: int) -> Iterator[MemoryEntry]:
 class MemoryFile:
     """The content of one entry, being read."""
 
-    blob_bytes = None
+    blob_bytes: int | None = None
 
     def __init__(self, entry: MemoryEntry) -> None:
         self.stat = entry.stat
