@@ -146,7 +146,9 @@ def _report(output: Output, planned: PlannedLoad, done: LoadedFrom, seconds: flo
             }
         )
         return
-    what = ", ".join(loaded.databases)
+    what, into = ", ".join(loaded.databases), planned.asked.wish.into
+    if into is not None and into != what:
+        what = f"{what} into {into}"
     output.line(
         f"{_title(planned)}: restored {what} on {planned.receiver.place} in {format_duration(seconds)}, "
         f"{format_size(done.bytes_read)} read"

@@ -53,8 +53,8 @@ def _command(job: Job, source: CommandSpec) -> Receiver:
 def place_of(source: DatabaseSpec) -> str:
     """The server of a source as people name it; what the configuration leaves out, the server's tools decide."""
     match source:
-        case SqliteSpec(path=path):
-            return f"file {path}"
+        case SqliteSpec():
+            return "this host"
         case PostgresqlSpec(host=str(host)) if host.startswith("/"):
             return f"PostgreSQL at socket {host}"
         case MariadbSpec(socket=str(socket)) | RedisSpec(socket=str(socket)):
