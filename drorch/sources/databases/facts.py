@@ -84,7 +84,7 @@ def compare(recorded: DatabaseFacts, found: DatabaseFacts) -> Comparison:
     for what, before, now in (
         ("encoding", recorded.encoding, found.encoding),
         ("collation", recorded.collation, found.collation),
-        ("definitions", recorded.schema_digest, found.schema_digest),
+        ("the digest of its definitions", recorded.schema_digest, found.schema_digest),
     ):
         if before:
             sorting.text(what, before, now or None)
