@@ -64,6 +64,7 @@ class Inspection:
         """
         with closing(open_still(file)) as database:
             database.set_progress_handler(_stop_asked, _GLANCE_STEPS)
+            _require_whole(database, file.stat().st_size)
             notes = [*_unchecked(database, "integrity_check" if thorough else "quick_check")]
             tables: dict[str, RowCount] = {}
             for name, root in _tables(database):
@@ -152,6 +153,18 @@ def _text(value: object) -> str:
         return text
     digest = hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()
     return f"{text[:_LONGEST_ANSWER]}... ({len(text)} characters, SHA-256 {digest})"
+
+
+def _require_whole(database: sqlite3.Connection, size: int) -> None:
+    """SQLite takes what a file lacks at its end for zeros, and a few bytes for an empty database."""
+    try:
+        pages, page_bytes = (int(str(_value(database, f"PRAGMA {name}"))) for name in ("page_count", "page_size"))
+    except sqlite3.DatabaseError as fault:
+        if isinstance(fault, sqlite3.OperationalError):
+            raise
+        raise UnsoundError(str(fault)) from fault
+    if pages * page_bytes != size:
+        raise UnsoundError(f"it has {size} bytes and not {pages * page_bytes}")
 
 
 def _unchecked(database: sqlite3.Connection, check: str) -> Iterator[str]:

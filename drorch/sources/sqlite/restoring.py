@@ -117,7 +117,10 @@ class Restoring:
             return Loaded((name,), (), (*notes, *found.notes, unknown), compared=False)
         comparison = compare(recorded, found)
         notes = (*notes, *found.notes, *comparison.remarks, *comparison.not_compared)
-        return Loaded((name,), comparison.differences, notes, compared=not comparison.not_compared)
+        told = comparison.differences
+        if found.size != recorded.size:
+            told = (*told, f"it has {found.size} bytes, had {recorded.size}")
+        return Loaded((name,), told, notes, compared=not comparison.not_compared)
 
 
 def _database_of(part: str) -> str:
