@@ -1,0 +1,46 @@
+"""The doctor asks real databases: what is not there is told, and what is sound is not."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.cli.commandline import PASSWORD, drorch, new_repository
+
+
+def lines_of(tmp_path: Path, jobs: dict[str, tuple[str, str]]) -> dict[str, list[str]]:
+    """What `drorch doctor` says of an installation with these jobs, beside which it finds nothing, by subject."""
+    new_repository(tmp_path / "one")
+    (tmp_path / "password").write_text(PASSWORD)
+    (tmp_path / "password").chmod(0o600)
+    text = f'[drorch]\nstate_dir = "{tmp_path}/state"\n[targets.one]\ntype = "local"\npath = "{tmp_path}/one"\n'
+    text += f'password = {{ file = "{tmp_path}/password" }}\n'
+    text += "".join(
+        f'[jobs.{name}]\nsource = {{ {source} }}\ntargets = ["one"]\n{more}\n' for name, (source, more) in jobs.items()
+    )
+    (tmp_path / "jobs.toml").write_text(text)
+    told: dict[str, list[str]] = {}
+    for line in drorch("-c", tmp_path / "jobs.toml", "doctor", "--json", status=1).stdout.splitlines():
+        said = json.loads(line)
+        if said["message_type"] == "symptom":
+            assert said["mend"]
+            told.setdefault(said["subject"], []).append(f"{said['severity']}: {said['message']}")
+    return told
+
+
+def test_a_database_in_a_file_is_opened_and_its_facts_are_asked_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "sound.db")) as made, made:
+        made.execute("create table one (number integer)")
+    sound, asking = f'type = "sqlite", path = "{tmp_path}/sound.db"', 'facts = {{ rows = "select count(*) from {}" }}'
+    told = lines_of(
+        tmp_path,
+        {
+            "sound": (sound, asking.format("one")),
+            "unasked": (sound, asking.format("two")),
+            "gone": (sound.replace("sound", "gone"), ""),
+        },
+    )
+    assert set(told) == {"job gone", "job unasked"}
+    [gone], [unasked] = told["job gone"], told["job unasked"]
+    assert gone.startswith(f"error: database {tmp_path}/gone.db")
+    assert unasked.startswith("error: fact rows: no such table")
