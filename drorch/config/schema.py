@@ -225,8 +225,8 @@ class JobTable(Table):
     source: SourceTable = Field(description="What is read out.")
     facts: Facts = Field(
         default={},
-        description="Of databases, by name: queries whose answers are recorded with each snapshot; a restore asks them "
-        "again.",
+        description="Of databases, by name: queries whose answers are recorded with each snapshot, and asked for again "
+        "after a restore. Each database that is saved is asked.",
         examples=[{"orders": "select count(*) from orders"}],
     )
     targets: Annotated[list[str], Field(min_length=1), Unique] = Field(
