@@ -21,6 +21,7 @@ from typing import LiteralString, Self
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from tests.servers.children import ServerNotReady, running, stop, wait_until
 from tests.servers.ports import free_ports
@@ -73,9 +74,9 @@ class Postgresql:
 
     def connect(self, database: str = "postgres", user: str = SUPERUSER) -> psycopg.Connection:
         """A connection in autocommit; to be closed by its user."""
-        return psycopg.connect(
-            host=self.host, port=self.port, dbname=database, user=user, password=self.passwords[user], autocommit=True
-        )
+        address: dict[str, str | int] = {"host": self.host, "port": self.port, "dbname": database, "user": user}
+        password = self.passwords[user]
+        return psycopg.connect(make_conninfo("", **address), password=password, autocommit=True, client_encoding="UTF8")
 
     def sql(self, database: str, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as the superuser; the rows of the last one, if it gives any."""

@@ -188,7 +188,7 @@ class _Pieces:
 
     def give(self, piece: bytes | memoryview) -> None:
         """There is more."""
-        self.chunk = bytes(self.chunk) + bytes(piece) if len(self.chunk) else piece
+        self.chunk = b"".join((self.chunk, piece)) if len(self.chunk) else piece
 
     def keep_rest(self) -> None:
         """Keep what was not read: the memory of a piece belongs to whoever gave it."""
