@@ -4,26 +4,29 @@ Promise: every blob is verified before its bytes are given, and a part is exactl
 is hostile input: names, depths and numbers of parts are bounded, and nothing but files in folders is a part.
 """
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from drorch.actions.dump import Content
 from drorch.actions.listing import Place, find_place, walk
 from drorch.actions.progress import NoProgress, Progress
 from drorch.errors import IntegrityError, ObjectMissing, UsageError
-from drorch.ids import PackId, TreeId
+from drorch.ids import BlobId, PackId, TreeId
+from drorch.repository.fetch import fetch, plan_fetch
 from drorch.repository.layout import FileKind, key_of
 from drorch.repository.node import Node, NodeType, is_safe_name
 from drorch.repository.pack import BlobType
 from drorch.repository.repository import Repository
 from drorch.sources.databases.contract import Objection
 from drorch.sources.databases.facts import FACTS_NAME, MOST_BYTES, Facts, from_json
-from drorch.units import counted
+from drorch.units import MIB, counted
 
 MOST_PARTS = 100_000
 """Parts of one snapshot; more are refused."""
 
+_WINDOW_BYTES = 8 * MIB
+_WINDOWS_AHEAD = 3
 _DEEPEST = 16
 _FIRST_PRINTABLE = 0x20
 _DELETE = 0x7F
@@ -63,7 +66,7 @@ class SnapshotParts:
         """
         node = self._nodes[name]
         self._progress.at(name)
-        pool = ThreadPoolExecutor(max(2, self._repository.target.properties.connections))
+        pool = ThreadPoolExecutor(_WINDOWS_AHEAD)
         try:
             yield self._pieces(name, node, pool)
         finally:
@@ -71,7 +74,7 @@ class SnapshotParts:
 
     def _pieces(self, name: str, node: Node, pool: ThreadPoolExecutor) -> Iterator[bytes]:
         left = node.size
-        for piece in Content(self._repository, pool).pieces(node):
+        for piece in self._ahead(node, pool):
             left -= len(piece)
             if left < 0:
                 raise IntegrityError(f"{name} has more bytes than its size says")
@@ -82,6 +85,38 @@ class SnapshotParts:
             raise IntegrityError(f"{name} has fewer bytes than its size says")
         self.read_whole.add(name)
         self._progress.advance(1, 0)
+
+    def _ahead(self, node: Node, pool: ThreadPoolExecutor) -> Iterator[bytes]:
+        waiting: deque[Future[list[bytes]]] = deque()
+        for window in self._windows(node):
+            waiting.append(pool.submit(self._load, window))
+            if len(waiting) > _WINDOWS_AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+    def _windows(self, node: Node) -> Iterator[list[BlobId]]:
+        """The blobs of a part, gathered so that small ones which lie together in a pack are read together."""
+        window, size = list[BlobId](), 0
+        for blob in node.content or ():
+            window.append(blob)
+            for copy in self._repository.index.locations(blob, BlobType.DATA)[:1]:
+                size += copy.blob.uncompressed_length or copy.blob.length
+            if size >= _WINDOW_BYTES:
+                yield window
+                window, size = [], 0
+        if window:
+            yield window
+
+    def _load(self, window: Sequence[BlobId]) -> list[bytes]:
+        """The blobs of a window, each verified; another copy is read where one is damaged."""
+        got: dict[BlobId, bytes] = {}
+        faults: list[IntegrityError] = []
+        plan = plan_fetch(self._repository.index, ((blob, BlobType.DATA) for blob in window))
+        fetch(self._repository, plan, got.__setitem__, failed=lambda _, fault: faults.append(fault))
+        if faults:
+            raise faults[0]
+        return [got[blob] for blob in window]
 
     def all_read(self) -> bool:
         """Whether every part was read to its end, and so every blob of every part was verified."""

@@ -203,6 +203,20 @@ def test_blobs_that_no_index_knows_are_seen_before_anything_is_touched() -> None
     assert said == ["2 blobs of this dump are not in the index"]
 
 
+def test_a_part_of_many_small_pieces_comes_in_order_however_they_repeat() -> None:
+    pieces = [bytes([number % 7, number % 256]) * (32 << 10) for number in range(500)]
+    repository = new_repository()
+    with writing(repository) as write:
+        part = write.file(b"a.dump", *pieces)
+        write.snapshot(write.tree({KIND.encode(): {b"a.dump": part}}), tag="drorch:job=shop")
+    plan = planned(repository, Toy())
+    with plan.parts.open(f"{KIND}/a.dump") as given:
+        assert list(given) == pieces
+    assert plan.parts.all_read()
+    with plan.parts.open(f"{KIND}/a.dump") as given:
+        assert next(given) == pieces[0]
+
+
 def test_a_damaged_piece_is_never_given() -> None:
     repository = holding(saved({"orders": {"open": ["one"]}}))
     for pack, _ in list(repository.stored(FileKind.PACK)):
