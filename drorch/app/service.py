@@ -6,6 +6,7 @@ is what is done, so that --dry-run shows all of it.
 
 import contextlib
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -56,6 +57,10 @@ class ServicePlan:
     notes: tuple[str, ...]
     next: tuple[str, ...]
 
+    def place(self, file: FileStep) -> Path:
+        """Where a file is on the system that does this."""
+        return _below(self.root, file.path)
+
     @property
     def changes(self) -> bool:
         """Whether any file is not as it is to be."""
@@ -86,7 +91,9 @@ def plan_install(configuration: Configuration, root: Path, verbs: Collection[str
 
 
 def _next(root: Path, steps: Sequence[FileStep]) -> tuple[str, ...]:
-    """What makes the service run as it is installed now."""
+    """What makes the service run as it is installed now; of a system that does not run, as soon as it does."""
+    if root != Path("/"):
+        return (f"systemctl --root={shlex.quote(str(root))} enable {unit_files.DAEMON} {unit_files.WATCH_TIMER}",)
     start = f"systemctl enable --now {unit_files.DAEMON} {unit_files.WATCH_TIMER}"
     again = f"systemctl restart {unit_files.DAEMON}"
     was_there = _below(root, unit_files.UNITS / unit_files.DAEMON).exists()

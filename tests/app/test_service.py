@@ -82,7 +82,7 @@ def test_installing_twice_changes_nothing_the_second_time(root: Path) -> None:
     assert steps(first) == dict.fromkeys((DAEMON, RESTORE, WATCH, WATCH_TIMER, "drorch.conf"), "write")
     assert DRILL not in steps(first)
     assert first[-1]["commands"] == []
-    assert first[-1]["next"] == [f"systemctl enable --now {DAEMON} {WATCH_TIMER}"]
+    assert first[-1]["next"] == [f"systemctl --root={root} enable {DAEMON} {WATCH_TIMER}"]
     before = tree(root)
     second = install(root)
     assert set(steps(second).values()) == {"keep"}
@@ -188,7 +188,7 @@ def test_what_the_configuration_needs_no_more_goes(root: Path) -> None:
     said = install(root)
     assert not (root / UNITS / f"{RESTORE}.d").exists()
     assert [path.name for path in (root / UNITS / f"{DAEMON}.d").iterdir()] == [mine.name]
-    assert said[-1]["next"][-1] == f"systemctl restart {DAEMON}"
+    assert said[-1]["next"] == [f"systemctl --root={root} enable {DAEMON} {WATCH_TIMER}"]
 
 
 def test_a_folder_that_is_somebody_elses_and_snapshots_of_file_systems_need_more(root: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(root: Path) -> None:
     done = drorch(
         "-c", root / "etc/drorch/jobs.toml", "service", "install", "--root", root, "--dry-run", "-v"
     ).stdout.decode()
-    assert f"would write /etc/systemd/system/{DAEMON}" in done
+    assert f"would write {root}/etc/systemd/system/{DAEMON}" in done
     assert "    Type=notify" in done
     assert tree(root) == before
 

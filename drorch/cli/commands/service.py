@@ -72,7 +72,7 @@ def uninstall(context: click.Context, /, **options: Any) -> None:
 def _show(output: Output, plan: ServicePlan, *, dry_run: bool) -> None:
     if output.json:
         for one in plan.files:
-            output.message({"message_type": "file", "path": str(one.path), "step": one.step.value})
+            output.message({"message_type": "file", "path": str(plan.place(one)), "step": one.step.value})
         output.message(
             {
                 "message_type": "summary",
@@ -85,7 +85,7 @@ def _show(output: Output, plan: ServicePlan, *, dry_run: bool) -> None:
         return
     words = _WOULD if dry_run else _DONE
     for one in plan.files:
-        output.line(f"{words[one.step]} {one.path}")
+        output.line(f"{words[one.step]} {plan.place(one)}")
         if dry_run and output.verbosity > 0:
             for line in (one.text or "").splitlines():
                 output.line(f"    {line}")
