@@ -12,6 +12,7 @@ from pathlib import Path
 
 from drorch.errors import RestoreError
 from drorch.sources.databases.contract import Objection
+from drorch.sources.databases.growing import put
 from drorch.sources.sqlite.opening import SIDECARS, connect, is_broken, is_locked, shown
 
 _LOCK_SECONDS = 1.0
@@ -87,17 +88,7 @@ def replace(made: Path, path: Path) -> None:
             exits.enter_context(_held(path))
         for file in _beside(path):
             file.unlink(missing_ok=True)
-        made.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what is in a folder outlast a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        put(made, path)
 
 
 def _keep_rights(made: Path, path: Path) -> None:

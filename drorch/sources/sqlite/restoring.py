@@ -4,13 +4,9 @@ Promise: it is written beside its place, found sound, and put there in one step;
 touched. A file that was there is replaced only where that was asked for, and never while somebody uses it.
 """
 
-import contextlib
-import fcntl
-import os
-import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +14,12 @@ from drorch.clock import INTERRUPTION
 from drorch.errors import RestoreError
 from drorch.sources.databases.contract import Loaded, Objection, RestoreWish, StoredParts
 from drorch.sources.databases.facts import DatabaseFacts, Facts, compare
+from drorch.sources.databases.growing import growing, write_pieces
 from drorch.sources.sqlite.dump import FOLDER, SUFFIX
 from drorch.sources.sqlite.inspection import Inspection, UnsoundError
 from drorch.sources.sqlite.opening import real_path, shown
-from drorch.sources.sqlite.replacing import objections_to, replace, sync_folder
+from drorch.sources.sqlite.replacing import objections_to, replace
 from drorch.units import format_size
-
-_PREFIX = ".drorch-sqlite-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +59,10 @@ class Restoring:
                 raise RestoreError(one.message, hint=one.hint)
         part, path = self._part(), self._path()
         try:
-            with _growing(path.parent) as (file, handle):
-                self._write(part, handle)
+            with growing(path.parent) as (file, handle):
+                with self.parts.open(part) as pieces:
+                    write_pieces(handle, pieces)
                 found = self._inspected(file, path)
-                os.fsync(handle)
                 new = not path.exists()
                 replace(file, path)
         except OSError as fault:
@@ -90,13 +85,6 @@ class Restoring:
 
     def _path(self) -> Path:
         return real_path(self.wish.into or self.recorded_path)
-
-    def _write(self, part: str, handle: int) -> None:
-        with self.parts.open(part) as pieces:
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[os.write(handle, rest) :]
 
     def _inspected(self, file: Path, path: Path) -> DatabaseFacts:
         hint = "restore an older snapshot: drorch snapshots"
@@ -125,30 +113,3 @@ class Restoring:
 
 def _database_of(part: str) -> str:
     return part.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX)
-
-
-@contextlib.contextmanager
-def _growing(folder: Path) -> Iterator[tuple[Path, int]]:
-    """A new file under a name of its own, with a handle to write to it; removed unless it was renamed."""
-    _remove_leftovers(folder)
-    file = folder / f"{_PREFIX}{secrets.token_hex(8)}"
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield file, handle
-    finally:
-        file.unlink(missing_ok=True)
-        sync_folder(folder)
-        os.close(handle)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed restores left there: files that nobody has locked."""
-    for file in folder.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.unlink()
-            finally:
-                os.close(handle)

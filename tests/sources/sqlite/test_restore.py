@@ -287,7 +287,7 @@ def test_a_full_disk_is_foreseen_and_said(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_restore_left_is_removed(shop: Shop) -> None:
-    leftover = shop.path.parent / ".drorch-sqlite-0123456789abcdef"
+    leftover = shop.path.parent / ".drorch-growing-0123456789abcdef"
     leftover.write_bytes(b"half")
     shop.restore()
     assert not leftover.exists()
