@@ -64,6 +64,16 @@ def test_facts_and_the_position_in_json(jobs: Path) -> None:
     assert sorted(path.name for path in (jobs.parent / "one").iterdir()) == before
 
 
+def test_a_database_in_a_file_lies_on_a_disk_as_files_do(jobs: Path) -> None:
+    database = jobs.parent / "app.db"
+    database.touch()
+    tables = jobs.read_text().partition("[jobs.")[0]
+    source = f'source = {{ type = "sqlite", path = "{database}" }}'
+    jobs.write_text(f'{tables}\n[jobs.app]\n{source}\ntargets = ["one"]\n')
+    position = of_type(drorch_lines("-c", jobs, "target", "probe", "one"), "position")
+    assert "same file system as the source of app" in position[1]["meaning"]
+
+
 def test_a_table_for_people(jobs: Path) -> None:
     done = drorch("-c", jobs, "-t", "two", "target", "probe")
     text = done.stdout.decode()
