@@ -99,7 +99,7 @@ class PlannedLoad:
     def objections(self) -> list[Objection]:
         """What stands in the way, or should be known. Raises `SourceUnavailable` and `TargetError`."""
         kept = self.parts.objections()
-        return [*kept, *self.receiver.loader.restore_preflight(self.asked.wish, self.parts, self.facts)]
+        return [*kept, *self.receiver.loader.restore_preflight(self.asked.wish, self.parts.silent(), self.facts)]
 
     def execute(self) -> LoadedFrom:
         """Load it. Raises `RestoreError`, `SourceUnavailable`, `TargetError` and `IntegrityError`."""

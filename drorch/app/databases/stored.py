@@ -45,6 +45,10 @@ class SnapshotParts:
         self.bytes_read = 0
         self.read_whole: set[str] = set()
 
+    def silent(self) -> "SnapshotParts":
+        """The same parts to be looked into before the work begins: nothing of it is counted."""
+        return SnapshotParts(self._repository, self._nodes)
+
     def names(self) -> list[str]:
         """The names, ascending."""
         return list(self._nodes)
