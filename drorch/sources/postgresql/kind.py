@@ -9,8 +9,10 @@ from drorch.clock import Clock
 from drorch.errors import DumpFailed, RestoreError, SourceUnavailable
 from drorch.sources.databases.contract import DumpSession, Loaded, Objection, RestoreWish, StoredParts
 from drorch.sources.databases.facts import Facts
+from drorch.sources.postgresql.base import BaseDump
 from drorch.sources.postgresql.dumping import LogicalDump, told_by
 from drorch.sources.postgresql.plan import Step, about_facts, objections_to, steps_of
+from drorch.sources.postgresql.preflight import objections_to_base, objections_to_dump
 from drorch.sources.postgresql.restoring import Loading, compared, load, text_of
 from drorch.sources.postgresql.server import (
     Access,
@@ -49,7 +51,24 @@ class Postgresql:
                 raise DumpFailed(fault.message, hint=fault.hint) from fault
             except psycopg.Error as fault:
                 raise SourceUnavailable(f"the server: {one_line(fault)}", hint="see the server's log") from fault
-            yield LogicalDump(access, told, self._clock)
+            dump = BaseDump if self._settings.base else LogicalDump
+            yield dump(access, told, self._clock)
+
+    def preflight(self) -> Sequence[Objection]:
+        """What a backup would meet. Looks, and changes nothing. Raises `SourceUnavailable`."""
+        with contextlib.ExitStack() as exits:
+            try:
+                connection = exits.enter_context(connected_somewhere(self._settings))
+                server = server_of(connection)
+                access = exits.enter_context(access_to(self._settings, server))
+                if self._settings.base:
+                    return list(objections_to_base(connection, server))
+                told = told_by(connection, access, server)
+                return list(objections_to_dump(self._settings, server, told.databases))
+            except ToolMissing as fault:
+                return [Objection(fault.message, fault.hint or "", fatal=True)]
+            except psycopg.Error as fault:
+                raise SourceUnavailable(f"the server: {one_line(fault)}", hint="see the server's log") from fault
 
     def restore_preflight(self, wish: RestoreWish, parts: StoredParts, facts: Facts | None) -> Sequence[Objection]:
         """What a restore would meet. Looks, and changes nothing. Raises `SourceUnavailable`."""
