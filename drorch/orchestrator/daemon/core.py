@@ -188,7 +188,7 @@ class Core:
         """Settle a launch whose process has ended, or never began, and launch what follows from it."""
         now = self.clock.now()
         over = settled(launch, ending, now)
-        if self.stopping and ending.stopped:
+        if self.stopping and ending.stopped and ending.reason.endswith(STOPPED):
             retry = again_after_cut_off(launch, now)
         else:
             retry = retry_of(launch, ending, entry.conduct.retries, now, self._next_due(entry, launch))

@@ -20,7 +20,7 @@ from drorch.errors import ConfigError, IntegrityError
 from drorch.model.event import Event
 from drorch.model.launch import Launch, LaunchState, Pause, WorkKind
 from drorch.orchestrator.control.contract import Identity
-from drorch.orchestrator.daemon.core import Core
+from drorch.orchestrator.daemon.core import STOPPED, Core
 from drorch.orchestrator.daemon.house import House
 from drorch.orchestrator.daemon.register import Register
 from drorch.orchestrator.daemon.roster import Entry, Roster
@@ -80,7 +80,9 @@ class Building:
     def _start(self, launch: Launch, _entry: Entry, done: int) -> Ward:
         self.parts.append(done)
         command = ("sh", "-c", self.scripts.get(launch.work.name, QUICK))
-        return Ward(Charge(an_order(launch=launch.id), self.folder, command=command), CLOCK)
+        return Ward(
+            Charge(an_order(launch=launch.id), self.folder, grace=timedelta(seconds=0.2), command=command), CLOCK
+        )
 
     def observe(self, event: Event) -> None:
         self.events.append(event)
@@ -242,8 +244,8 @@ def test_who_waits_for_a_launch_hears_that_the_daemon_ends(building: Building) -
     core = building.core(entry(job("homes")), entry(job("mail"), "0 * * * *"), overall=0)
     core.look()
     asked = by_hand(core)
-    core.stop("the daemon was stopped")
-    assert [(one.id, one.reason) for one in building.ended] == [(asked.id, "the daemon was stopped")]
+    core.stop(STOPPED)
+    assert [(one.id, one.reason) for one in building.ended] == [(asked.id, STOPPED)]
     assert building.states() == [("homes", "skipped"), ("mail", "queued")]
 
 
@@ -370,3 +372,18 @@ def test_who_is_told_to_stop_while_it_recovers_begins_nothing(building: Building
     serve(house, roster(entry(job("homes"), "0 * * * *")), building.clock)
     assert building.events == []
     assert not (building.folder / "control.sock").exists()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_the_end_of_the_daemon_stops_is_taken_up_again_and_what_was_cancelled_is_not(
+    building: Building, cancelled: bool
+) -> None:
+    building.scripts["homes"] = SLEEPER
+    core = building.core(entry(job("homes"), "0 * * * *"))
+    core.look()
+    (running,) = core.runs.running.values()
+    if cancelled:
+        core.cancel(running.launch, "root cancelled it")
+    core.stop(STOPPED)
+    until_idle(core)
+    assert building.states() == [("homes", "failed"), *([] if cancelled else [("homes", "queued")])]
