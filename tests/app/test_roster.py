@@ -1,54 +1,55 @@
-"""A launch is given the variables of the environment that its own secrets are in, and those of no other."""
+"""What a configuration asks of the daemon, and since when."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from drorch.app.roster import variables_for
-from drorch.model.launch import Work, WorkKind
-from drorch.model.names import TargetName
-from tests.config.configs import configuration
+from drorch.app import configuration as app_configuration
+from drorch.app.roster import in_force_since, roster_of
+from drorch.config.configuration import Configuration
+from drorch.model.timetable import due
 
-TARGET = '[targets.{name}]\ntype = "local"\npath = "/srv/{name}"\npassword = {{ env = "{name}_PASSWORD" }}\n'
-JOB = '[jobs.{name}]\nsource = {{ {source} }}\ntargets = ["one"]\n'
-SOURCES = {
-    "orders": 'type = "postgresql", all = true, password = { env = "PGPW" }',
-    "shop": 'type = "mysql", all = true, password = { env = "SHOP_PW" }',
-    "cache": 'type = "redis", password = { env = "REDIS_PW" }',
-    "filed": 'type = "redis", password = { file = "/etc/drorch/redis" }',
-    "app": 'type = "sqlite", path = "/srv/app.db"',
-    "one": 'type = "files", paths = ["/etc"]',
-}
-FOUND = configuration(
-    "".join(TARGET.format(name=name) for name in ("one", "two"))
-    + "".join(JOB.format(name=name, source=source) for name, source in SOURCES.items())
-)
-OWN = {"PGPW", "SHOP_PW", "REDIS_PW", "one_PASSWORD", "two_PASSWORD"}
+NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
 
-def given(kind: WorkKind, name: str, *targets: str) -> set[str]:
-    return set(variables_for(FOUND, Work(kind, name, name, tuple(map(TargetName, targets))))) & OWN
+@pytest.fixture
+def configuration(tmp_path: Path) -> Configuration:
+    file = tmp_path / "jobs.toml"
+    file.write_text(
+        f"""
+        [drorch]
+        state_dir = "{tmp_path}/state"
+        timezone = "UTC"
+        [targets.one]
+        type = "local"
+        path = "{tmp_path}/one"
+        password = {{ env = "PASSWORD_ONE" }}
+        [jobs.homes]
+        source = {{ type = "files", paths = ["/srv"] }}
+        targets = ["one"]
+        schedule = "0 * * * *"
+        """
+    )
+    file.chmod(0o600)
+    tmp_path.chmod(0o700)
+    return app_configuration.load(str(file))
 
 
-@pytest.mark.parametrize(
-    ("job", "own"),
-    [
-        ("orders", {"PGPW"}),
-        ("shop", {"SHOP_PW"}),
-        ("cache", {"REDIS_PW"}),
-        ("filed", set[str]()),
-        ("app", set[str]()),
-        ("one", set[str]()),
-    ],
-)
-def test_a_run_is_given_those_of_its_source_and_of_its_targets(job: str, own: set[str]) -> None:
-    assert given(WorkKind.JOB, job, "one") == {*own, "one_PASSWORD"}
-    assert given(WorkKind.JOB, job, "one", "two") == {*own, "one_PASSWORD", "two_PASSWORD"}
+def written(configuration: Configuration, at: datetime) -> None:
+    os.utime(configuration.file, (at.timestamp(), at.timestamp()))
 
 
-def test_a_check_is_given_those_of_its_target_whatever_jobs_are_called() -> None:
-    named = configuration(TARGET.format(name="one") + JOB.format(name="one", source=SOURCES["orders"]))
-    work = Work(WorkKind.CHECK, "one", "one", (TargetName("one"),))
-    assert variables_for(named, work) & OWN == {"one_PASSWORD"}
+def test_it_asks_since_its_file_was_written(configuration: Configuration) -> None:
+    written(configuration, NOON - timedelta(days=1))
+    assert roster_of(configuration, NOON).since == NOON - timedelta(days=1)
 
 
-def test_what_drorch_runs_itself_has_no_source() -> None:
-    assert given(WorkKind.JOB, "@state", "two") == {"two_PASSWORD"}
+def test_a_file_written_by_a_clock_that_ran_ahead_asks_from_now_on(configuration: Configuration) -> None:
+    written(configuration, NOON + timedelta(days=365))
+    assert in_force_since(configuration, NOON) == NOON
+    roster = roster_of(configuration, NOON)
+    (entry,) = roster.entries
+    assert entry.timetable is not None
+    assert due(entry.timetable, None, roster.since, NOON + timedelta(hours=1)) == NOON + timedelta(hours=1)

@@ -154,6 +154,19 @@ def test_a_state_dir_has_one_daemon(tmp_path: Path) -> None:
         assert in_force.read_text() == before, "what workers go by has changed"
 
 
+def test_a_configuration_that_leads_in_circles_ends_nothing(tmp_path: Path) -> None:
+    config = install(tmp_path, command_job("dump", "date", more=NEVER))
+    with daemon(config) as running:
+        config.unlink()
+        config.symlink_to(config)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait(lambda: "the configuration in force stays" in running.text)
+        assert running.ask(verb="hello")["hello"]["config"] == str(config)
+        running.ask(verb="run", jobs=["dump"])
+        running.wait(lambda: running.ended("dump"))
+        assert running.ended("dump")[0]["state"] == "ok"
+
+
 def test_a_worker_has_no_secret_but_its_jobs_own(tmp_path: Path) -> None:
     config = install(
         tmp_path,
