@@ -174,3 +174,9 @@ def test_a_dump_that_is_not_all_there_is_no_reason_to_lose_what_is(file: Path, t
     assert "missing on the target" in line
     assert "nothing was touched" in line
     assert counted(tmp_path / "data" / "shop.db") == _ROWS
+
+
+def test_the_part_is_the_database_itself(file: Path, tmp_path: Path) -> None:
+    dump = drorch("-r", file.parent / "one", "dump", "latest", "--tag", "drorch:job=shop", "/sqlite/shop.sqlite")
+    (tmp_path / "by-hand.db").write_bytes(dump.stdout)
+    assert counted(tmp_path / "by-hand.db") == _ROWS

@@ -191,3 +191,4 @@ def test_a_repository_that_is_named_by_its_url_is_restored_from_too(file: Path) 
     drorch("-c", file, "-r", file.parent / "one", "restore", "latest:ldap", "--in-place")
     assert (file.parent / "loaded").read_text() == DUMP
     assert rows(file, "select target from run where kind = 'restore'") == [("",)]
+    assert [job["job"] for job in drorch_json("-c", file, "status")["jobs"]].count("ldap") == 1
