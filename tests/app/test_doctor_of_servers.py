@@ -1,6 +1,7 @@
 """The doctor asks real databases: what is not there is told, and what is sound is not."""
 
 import json
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -44,3 +45,23 @@ def test_a_database_in_a_file_is_opened_and_its_facts_are_asked_for(tmp_path: Pa
     [gone], [unasked] = told["job gone"], told["job unasked"]
     assert gone.startswith(f"error: database {tmp_path}/gone.db")
     assert unasked.startswith("error: fact rows: no such table")
+
+
+def test_servers_that_are_not_there_are_told_without_their_passwords(tmp_path: Path) -> None:
+    password = f'password = {{ file = "{tmp_path}/password" }}'
+    with socket.socket() as closed:
+        # Nobody listens there, and nobody else gets the port meanwhile.
+        closed.bind(("127.0.0.1", 0))
+        there = f'host = "127.0.0.1", port = {closed.getsockname()[1]}, user = "backup", {password}'
+        told = lines_of(
+            tmp_path,
+            {
+                "orders": (f'type = "postgresql", database = "orders", {there}', ""),
+                "shop": (f'type = "mariadb", database = "shop", {there}', ""),
+                "cache": (f'type = "redis", {there}', ""),
+            },
+        )
+    assert set(told) == {"job orders", "job shop", "job cache"}
+    for lines in told.values():
+        assert any(line.startswith("error: ") for line in lines)
+        assert PASSWORD not in "".join(lines)
