@@ -35,10 +35,11 @@ from drorch.orchestrator.supervision.order import Order
 from drorch.orchestrator.supervision.ward import Charge, Ward
 from drorch.process.inhibitor import Inhibitor
 from drorch.reporting.journal import Journal, Level
-from drorch.reporting.pings import Pinger, Sayings
+from drorch.reporting.pings import Monitors, Pinger, Sayings
 
 _COPY = "configuration-in-force.toml"
 _REOPEN_SECONDS = 60.0
+_MONITORS_SECONDS = 5.0
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _LEVELS = {level.word: level for level in Level}
 
@@ -60,9 +61,10 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
     with (
         only_daemon(configuration.state_dir),
         cabinet,
-        Pinger(monitors_of(configuration, warn), log, clock, _sayings(configuration)) as pinger,
+        Pinger(Monitors(), log, clock, _sayings(configuration)) as pinger,
     ):
         installation = _Installation(configuration, config_file, cabinet, pinger, log, keep_copy(configuration, text))
+        installation.use_monitors()
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:
             serve(installation.house(inhibitor, clock), roster_of(configuration, clock.now()), clock)
@@ -154,10 +156,25 @@ class _Installation:
         """Read the configuration anew, and go by it from now on. Raises `ConfigError`; then nothing has changed."""
         fresh, text = load_with_text(self.config_file)
         _require_same_place(self.configuration, fresh)
-        monitors = monitors_of(fresh, lambda words: self.journal.note(Level.WARNING, words))
         self.configuration, self.copy = fresh, keep_copy(fresh, text)
-        self.pinger.use(monitors)
+        self.use_monitors()
         return roster_of(fresh, self.clock.now())
+
+    def use_monitors(self) -> None:
+        """Tell the monitors of the configuration in force from now on.
+
+        A command that prints where one is may hang: it is waited for no longer than a while, and used when it comes.
+        """
+        configuration = self.configuration
+
+        def read() -> None:
+            monitors = monitors_of(configuration, lambda words: self.journal.note(Level.WARNING, words))
+            if self.configuration is configuration:
+                self.pinger.use(monitors)
+
+        reading = threading.Thread(target=read, daemon=True, name="monitors")
+        reading.start()
+        reading.join(_MONITORS_SECONDS)
 
     def tidy_up(self) -> None:
         """Remove snapshots of file systems that runs which were killed have left.

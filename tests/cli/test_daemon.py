@@ -167,6 +167,20 @@ def test_a_configuration_that_leads_in_circles_ends_nothing(tmp_path: Path) -> N
         assert running.ended("dump")[0]["state"] == "ok"
 
 
+def test_a_monitor_that_cannot_be_asked_for_holds_up_no_start(tmp_path: Path) -> None:
+    ping = f"""ping = {{ command = ["sh", "-c", "echo $$ >> {tmp_path}/pids; exec sleep 600"] }}"""
+    jobs = "".join(command_job(f"dump{number}", "date", more=f"{NEVER}\n{ping}") for number in range(3))
+    config = install(tmp_path, jobs)
+    try:
+        with daemon(config) as running:
+            running.ask(verb="run", jobs=["dump0"])
+            running.wait(lambda: running.ended("dump0"))
+            assert running.ended("dump0")[0]["state"] == "ok"
+    finally:
+        for pid in (tmp_path / "pids").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def test_a_worker_has_no_secret_but_its_jobs_own(tmp_path: Path) -> None:
     config = install(
         tmp_path,
