@@ -15,8 +15,9 @@ from drorch.errors import DrorchError
 from drorch.process.workers import Worker, WorkerDied, start_worker
 from drorch.repository.chunker import Chunker
 from drorch.repository.pack import BlobType, FinishedPack
+from drorch.repository.packer import SealedBlob
 from drorch.repository.pipeline.entries import Reader
-from drorch.repository.pipeline.filework import FileWork
+from drorch.repository.pipeline.filework import FileWork, Parcel
 from drorch.repository.pipeline.messages import (
     Assignment,
     Batch,
@@ -76,9 +77,19 @@ class Ourselves:
 
     def read(self, tasks: tuple[FileTask, ...]) -> Iterator[FileResult]:
         """Read files, one after the other."""
+        # While a parcel is sealed, the next is read: a program that prints a stream is kept waiting by neither.
+        before: tuple[Parcel, Iterator[SealedBlob]] | None = None
         for parcel in self._files.parcels(tasks):
-            self._files.store(parcel, self._writer.claim(parcel.ids, BlobType.DATA))
-            yield from parcel.results
+            sealing = self._files.sealing(parcel, self._writer.claim(parcel.ids, BlobType.DATA))
+            if before is not None:
+                yield from self._stored(*before)
+            before = parcel, sealing
+        if before is not None:
+            yield from self._stored(*before)
+
+    def _stored(self, parcel: Parcel, sealed: Iterator[SealedBlob]) -> list[FileResult]:
+        self._files.pack(sealed)
+        return parcel.results
 
     def finish(self) -> None:
         """Hand on the open pack."""

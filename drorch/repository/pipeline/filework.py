@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from drorch.ids import BlobId
 from drorch.repository.chunker import MIN_BYTES, Chunker
 from drorch.repository.node import Node, encode_node, go_mode, type_of_mode
-from drorch.repository.packer import BlobPacker
+from drorch.repository.packer import BlobPacker, SealedBlob
 from drorch.repository.pipeline.entries import Details, OpenedFile, Reader, Stat
 from drorch.repository.pipeline.messages import FileResult, FileTask
 from drorch.units import MIB
@@ -99,11 +99,17 @@ class FileWork:
 
     def store(self, parcel: Parcel, granted: Sequence[bool]) -> None:
         """Seal and pack the blobs that were granted; large ones on several cores."""
+        self.pack(self.sealing(parcel, granted))
+
+    def sealing(self, parcel: Parcel, granted: Sequence[bool]) -> Iterator[SealedBlob]:
+        """Begin to seal the blobs that were granted, large ones beside whatever is done meanwhile."""
         blobs = [blob for blob, wanted in zip(parcel.blobs, granted, strict=True) if wanted]
-        if len(blobs) > 1 and parcel.size > len(parcel.blobs) * _LARGE_BLOB:
-            sealed = self._pool.map(lambda blob: self._packer.seal(*blob), blobs)
-        else:
-            sealed = (self._packer.seal(*blob) for blob in blobs)
+        if blobs and parcel.size > len(parcel.blobs) * _LARGE_BLOB:
+            return self._pool.map(lambda blob: self._packer.seal(*blob), blobs)
+        return (self._packer.seal(*blob) for blob in blobs)
+
+    def pack(self, sealed: Iterator[SealedBlob]) -> None:
+        """Pack blobs as they are sealed."""
         for blob in sealed:
             self._packer.add(blob)
 
