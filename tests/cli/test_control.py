@@ -80,7 +80,7 @@ def test_a_daemon_runs_a_job_and_the_same_is_shown(made: Installation, desk: Ser
         "one is tried again",
         "alarm: one: a snapshot vanished",
         "run: homes@two: target two does not answer. Wait, or look at it.",
-        "warning: catalog: the spool is full",
+        "warning: drorch: the spool is full",
     ]
     [(_, order, doer)] = desk.desk.asked
     assert order == RunOrder(("homes",), "one")  # type: ignore[arg-type]

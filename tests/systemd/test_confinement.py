@@ -164,10 +164,13 @@ def test_a_job_writes_to_its_state_and_its_targets_only(tmp_path: Path) -> None:
 def test_the_environment_of_a_child_can_be_read() -> None:
     """A family of processes is found by its mark there, whatever sessions its members made."""
     need_root()
+    # What is being exec'd has no environment for a moment.
     code = (
         "import subprocess, pathlib\n"
         "child = subprocess.Popen(['sleep', '60'], env={'DRORCH_RUN_ID': 'mark'}, start_new_session=True)\n"
-        "said = pathlib.Path(f'/proc/{child.pid}/environ').read_bytes(); child.kill(); child.wait()\n"
+        "place, said = pathlib.Path(f'/proc/{child.pid}/environ'), b''\n"
+        "while not said and child.poll() is None: said = place.read_bytes()\n"
+        "child.kill(); child.wait()\n"
         "assert said == b'DRORCH_RUN_ID=mark\\0', said"
     )
     run([*confined(DAEMON), need_program("python3"), "-c", code])
