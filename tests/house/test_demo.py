@@ -50,6 +50,8 @@ def test_the_demo_proves_a_restore_and_cleans_up(place: Path) -> None:
     proven = done.stdout.partition("PROVEN in ")[2]
     assert "every stored byte was read back" in proven
     assert "the restored tree equals the original" in proven
+    assert "agrees with the facts recorded at backup: 1 table, 30,000 rows" in done.stdout + done.stderr
+    assert "the restored database agrees with the facts" in proven
     assert list(place.iterdir()) == []
 
 
