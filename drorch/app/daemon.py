@@ -39,6 +39,8 @@ from drorch.reporting.pings import Monitors, Pinger, Sayings
 
 _COPY = "configuration-in-force.toml"
 _REOPEN_SECONDS = 60.0
+_CATALOG_SECONDS = 5.0
+"""How long the loop waits for others who write into the catalog: what it cannot write it writes later."""
 _MONITORS_SECONDS = 5.0
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _LEVELS = {level.word: level for level in Level}
@@ -86,7 +88,7 @@ class Cabinet:
         """The catalog; None where it cannot be opened just now, which is said."""
         if self._catalog is None and self._may_try():
             try:
-                self._catalog = open_catalog(self.place, upgrade())
+                self._catalog = open_catalog(self.place, upgrade(), patience=_CATALOG_SECONDS)
             except CatalogError as fault:
                 hint = f". {fault.hint}" if fault.hint else ""
                 self._complain(f"{fault.message}; what is due runs all the same{hint}")

@@ -49,10 +49,13 @@ def batches(rows: Iterable[T], size: int = BATCH) -> Iterator[Sequence[T]]:
         yield batch
 
 
-def sqlite_engine(path: Path, *, synchronous: str = "FULL") -> Engine:
-    """The engine of one SQLite file, which is made when it is first used. `synchronous` is SQLite's pragma."""
+def sqlite_engine(path: Path, *, synchronous: str = "FULL", patience: float = BUSY_SECONDS) -> Engine:
+    """The engine of one SQLite file, which is made when it is first used. `synchronous` is SQLite's pragma.
+
+    `patience` is how many seconds it waits for others who write.
+    """
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": patience, "check_same_thread": False}
     )
 
     @event.listens_for(engine, "connect")

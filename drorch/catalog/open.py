@@ -14,7 +14,7 @@ from typing import Self
 from sqlalchemy import Engine, text
 
 from drorch.catalog.audit import AuditLog
-from drorch.catalog.engine import reading, server_engine, shown, sqlite_engine
+from drorch.catalog.engine import BUSY_SECONDS, reading, server_engine, shown, sqlite_engine
 from drorch.catalog.file import CatalogFile
 from drorch.catalog.launches import Launches
 from drorch.catalog.ledger import Ledger
@@ -116,8 +116,10 @@ class Catalog:
         self.close()
 
 
-def open_catalog(place: CatalogPlace, upgrade: Upgrade, *, replacing_lost: bool = False) -> Catalog:
-    """Open the catalog, make or upgrade what needs it, replay the spool.
+def open_catalog(
+    place: CatalogPlace, upgrade: Upgrade, *, replacing_lost: bool = False, patience: float = BUSY_SECONDS
+) -> Catalog:
+    """Open the catalog, make or upgrade what needs it, replay the spool. Who else writes is waited for `patience` s.
 
     `upgrade` is `drorch.catalog.migrate.upgrade`, called only where a schema lags: it loads alembic. `replacing_lost`
     makes a new catalog.sqlite where the old one was lost. Raises `CatalogError` where the catalog cannot be used; path
@@ -126,8 +128,8 @@ def open_catalog(place: CatalogPlace, upgrade: Upgrade, *, replacing_lost: bool 
     _make_state_dir(place)
     if place.url is None and not replacing_lost:
         _refuse_lost(place)
-    catalog = sqlite_engine(place.catalog_file) if place.url is None else server_engine(place.url)
-    paths = sqlite_engine(place.paths_file, synchronous="NORMAL")
+    catalog = sqlite_engine(place.catalog_file, patience=patience) if place.url is None else server_engine(place.url)
+    paths = sqlite_engine(place.paths_file, synchronous="NORMAL", patience=patience)
     try:
         # In this order: paths.sqlite without catalog.sqlite then always means that the latter was lost.
         bring_up_to_date(catalog, CATALOG, upgrade)

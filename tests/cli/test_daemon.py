@@ -298,3 +298,15 @@ def test_a_signal_ends_an_idle_daemon_at_once(tmp_path: Path, number: signal.Sig
         began = time.monotonic()
         assert running.end(number) == 0
         assert time.monotonic() - began < 10
+
+
+def test_a_catalog_that_somebody_holds_locked_holds_nothing_up(tmp_path: Path) -> None:
+    config = install(tmp_path, command_job("dump", "date", more=NEVER))
+    with daemon(config) as running, closing(sqlite3.connect(tmp_path / "state" / "catalog.sqlite")) as held:
+        held.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert [one["state"] for one in running.ask(verb="run", jobs=["dump"])["run"]] == ["queued"]
+        assert time.monotonic() - began < 20
+        held.execute("ROLLBACK")
+        running.wait(lambda: running.ended("dump"))
+        assert running.ended("dump")[0]["state"] == "ok"
