@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -180,7 +181,13 @@ class MariaDB:
 
     def _answers(self) -> Callable[[], bool]:
         def ask() -> bool:
+            # Greeted first: PyMySQL leaves its socket open where nobody listens yet.
             try:
+                with socket.socket(socket.AF_UNIX) as caller:
+                    caller.settimeout(5)
+                    caller.connect(str(self.socket))
+                    if not caller.recv(4):
+                        return False
                 with self.connected() as cursor:
                     return cursor.execute("SELECT 1") == 1
             except (pymysql.MySQLError, OSError):
