@@ -46,6 +46,8 @@ _ARGUMENTS = (
     "--disable-named-commands",
     "--local-infile=0",
     "--disable-reconnect",
+    # It would put rows into what it says last.
+    "--loose-disable-print-query-on-error",
     "--default-character-set=utf8mb4",
     "--max-allowed-packet=1G",
 )
