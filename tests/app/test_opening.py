@@ -63,7 +63,8 @@ def test_what_is_tried_again_is_told_and_given_up_after_the_patience_there_is() 
         always = FaultyTarget(inner, [Fault("load", times=1000)])
         with pytest.raises(TargetUnavailable):
             wrapped(always, AWAY, patience, clock).load("config")
-        assert patience.value / 2 < clock.monotonic() - began <= patience.value
+        # The waits are drawn: the next one would have been too long.
+        assert patience.value / 10 < clock.monotonic() - began <= patience.value
 
 
 def test_limits_hold_for_any_kind(tmp_path: Path) -> None:
