@@ -37,12 +37,17 @@ POWERS = frozenset(
 
 _PATIENCE_SECONDS = 24 * 3600.0
 """How long the client may take nothing: a server that builds an index, or commits much, reads nothing meanwhile."""
+_LOAD_SECONDS = 86_400.0
+"""For how long the client may take no byte: the server builds indexes meanwhile."""
+
 _CHARSET = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 _ARGUMENTS = (
     # No commands of the client's own but \C and DELIMITER; --sandbox says so again where it is known.
     "--binary-mode",
     "--loose-sandbox",
     "--batch",
+    # Without it, comments in bodies of routines are lost.
+    "--comments",
     "--disable-named-commands",
     "--local-infile=0",
     "--disable-reconnect",

@@ -37,7 +37,8 @@ def connected(settings: MariadbSettings, database: str | None = None) -> Iterato
             port=settings.port or 3306,
             unix_socket=_socket(settings),
             user=settings.user,
-            password=settings.password() if settings.password else "",
+            # As text it would be taken for latin1, and the server's own tools take it as it is.
+            password=settings.password().encode() if settings.password else b"",
             database=database,
             charset="utf8mb4",
             autocommit=True,
