@@ -21,7 +21,6 @@ from drorch.sources.postgresql.inspection import Seen, inspect
 from drorch.sources.postgresql.server import Access, Server, connected, one_line
 from drorch.sources.postgresql.settings import GLOBALS_NAME, part_of
 
-_STOP_SECONDS = 300.0
 _MOST_NOTES = 20
 _LONGEST_NOTE = 300
 _END_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
@@ -94,7 +93,7 @@ class ToolStream:
         self.notes: tuple[str, ...] = ()
         quiet = access.settings.quiet_seconds
         try:
-            self._child = start_reading(StreamCommand(argv, access.environment, quiet, _STOP_SECONDS))
+            self._child = start_reading(StreamCommand(argv, access.environment, quiet))
         except ChildFailed as fault:
             raise DumpFailed(f"{what}: {fault.message}", hint="see that the tool can be run") from fault
 
@@ -179,8 +178,9 @@ class DatabaseStream(ToolStream):
         self._scan = ArchiveScan()
         with contextlib.ExitStack() as exits:
             try:
-                connection = exits.enter_context(connected(access.settings, database))
-                snapshot = _hold_snapshot(connection, access.settings.quiet_seconds)
+                quiet = access.settings.quiet_seconds
+                connection = exits.enter_context(connected(access.settings, database, quiet))
+                snapshot = _hold_snapshot(connection, quiet)
                 arguments = ["--format=custom", "--compress=0", "--no-password", f"--snapshot={snapshot}"]
                 argv = access.tools.command("pg_dump", *arguments, access.address(database))
                 super().__init__(argv, access, f"database {database}")

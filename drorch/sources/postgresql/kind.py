@@ -43,7 +43,7 @@ class Postgresql:
         """Begin a dump. Raises `SourceUnavailable` and `DumpFailed`."""
         with contextlib.ExitStack() as exits:
             try:
-                with connected_somewhere(self._settings) as connection:
+                with connected_somewhere(self._settings, self._settings.quiet_seconds) as connection:
                     server = server_of(connection)
                     access = exits.enter_context(access_to(self._settings, server))
                     told = told_by(connection, access, server)
@@ -58,7 +58,8 @@ class Postgresql:
         """What a backup would meet. Looks, and changes nothing. Raises `SourceUnavailable`."""
         with contextlib.ExitStack() as exits:
             try:
-                connection = exits.enter_context(connected_somewhere(self._settings))
+                looked = connected_somewhere(self._settings, self._settings.quiet_seconds)
+                connection = exits.enter_context(looked)
                 server = server_of(connection)
                 access = exits.enter_context(access_to(self._settings, server))
                 if self._settings.base:

@@ -31,7 +31,7 @@ _UNREADABLE_LARGE_OBJECTS: LiteralString = (
 def objections_to_dump(settings: PostgresqlSettings, server: Server, databases: Sequence[str]) -> Iterator[Objection]:
     """What stands in the way of a dump of databases. Raises `SourceUnavailable` and `psycopg.Error`."""
     for database in databases:
-        with connected(settings, database) as connection:
+        with connected(settings, database, settings.quiet_seconds) as connection:
             yield from _about_rights(connection, server, database)
     if settings.globals and not server.is_superuser:
         yield Objection(

@@ -17,6 +17,7 @@ from drorch.errors import DrorchError, SourceUnavailable
 from drorch.process.commands import HARMLESS_VARIABLES, ChildFailed, run_whole
 from drorch.secrets import redacted
 from drorch.sources.databases.passfile import passfile
+from drorch.sources.postgresql.patience import PatientConnection
 from drorch.sources.postgresql.settings import PostgresqlSettings
 
 _FOLDERS = Path("/usr/lib/postgresql")
@@ -84,11 +85,13 @@ def one_line(fault: Exception | str) -> str:
 
 
 @contextlib.contextmanager
-def connected(settings: PostgresqlSettings, database: str) -> Iterator[psycopg.Connection]:
-    """A connection in autocommit. Raises `SourceUnavailable` where there can be none."""
+def connected(
+    settings: PostgresqlSettings, database: str, quiet_seconds: float | None = None
+) -> Iterator[psycopg.Connection]:
+    """A connection in autocommit, whose server may be silent for so long. `SourceUnavailable`: there can be none."""
     password = {} if settings.password is None else {"password": settings.password()}
     try:
-        connection = psycopg.connect(
+        connection = PatientConnection.connect(
             make_conninfo("", **settings.place(database), **password),
             autocommit=True,
             prepare_threshold=None,
@@ -100,6 +103,7 @@ def connected(settings: PostgresqlSettings, database: str) -> Iterator[psycopg.C
         raise SourceUnavailable(
             f"database {database}: {one_line(fault)}", hint="see that the server runs and that the role may log in"
         ) from fault
+    connection.quiet_seconds = quiet_seconds
     try:
         yield connection
     finally:
@@ -107,13 +111,15 @@ def connected(settings: PostgresqlSettings, database: str) -> Iterator[psycopg.C
 
 
 @contextlib.contextmanager
-def connected_somewhere(settings: PostgresqlSettings) -> Iterator[psycopg.Connection]:
-    """A connection to whichever database can be expected to be there. Raises `SourceUnavailable`."""
+def connected_somewhere(
+    settings: PostgresqlSettings, quiet_seconds: float | None = None
+) -> Iterator[psycopg.Connection]:
+    """A connection to whichever database can be expected to be there, else as `connected`."""
     with contextlib.ExitStack() as exits:
         faults = []
         for database in dict.fromkeys(("postgres", *settings.databases[:1], "template1")):
             try:
-                connection = exits.enter_context(connected(settings, database))
+                connection = exits.enter_context(connected(settings, database, quiet_seconds))
             except SourceUnavailable as fault:
                 faults.append(fault)
             else:
