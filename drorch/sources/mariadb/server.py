@@ -5,6 +5,7 @@ Promise: a connection has timeouts, loads no file for the server, and its accoun
 
 import contextlib
 import re
+import socket
 from collections.abc import Iterator, Sequence
 
 import pymysql
@@ -31,23 +32,23 @@ def connected(settings: MariadbSettings, database: str | None = None) -> Iterato
 
     Raises `SourceUnavailable` where there is none to be had, `DumpFailed` where the server refuses the account.
     """
+    connection = pymysql.connect(
+        host=settings.host or ("127.0.0.1" if settings.port else "localhost"),
+        port=settings.port or 3306,
+        user=settings.user,
+        # As text it would be taken for latin1, and the server's own tools take it as it is.
+        password=settings.password().encode() if settings.password else b"",
+        database=database,
+        charset="utf8mb4",
+        autocommit=True,
+        local_infile=False,
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=settings.quiet_seconds,
+        write_timeout=settings.quiet_seconds,
+        defer_connect=True,
+    )
     try:
-        connection = pymysql.connect(
-            host=settings.host or ("127.0.0.1" if settings.port else "localhost"),
-            port=settings.port or 3306,
-            unix_socket=_socket(settings),
-            user=settings.user,
-            # As text it would be taken for latin1, and the server's own tools take it as it is.
-            password=settings.password().encode() if settings.password else b"",
-            database=database,
-            charset="utf8mb4",
-            autocommit=True,
-            local_infile=False,
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=settings.quiet_seconds,
-            write_timeout=settings.quiet_seconds,
-            read_default_file=None,
-        )
+        connection.connect(_reached(settings))
     except (pymysql.MySQLError, OSError) as fault:
         raise _refused(settings, fault) from fault
     with connection:
@@ -56,11 +57,20 @@ def connected(settings: MariadbSettings, database: str | None = None) -> Iterato
         yield session
 
 
-def _socket(settings: MariadbSettings) -> str | None:
-    """As the server's own tools do: where no host is named, they go to the socket."""
-    if settings.socket is not None or settings.host is not None or settings.port is not None:
-        return settings.socket
-    return _DEBIAN_SOCKET
+def _reached(settings: MariadbSettings) -> socket.socket | None:
+    """The server's socket, connected; None where it is reached by host and port. Raises `OSError`.
+
+    As the server's own tools do: where no host is named, they go to the socket.
+    """
+    if settings.socket is None and (settings.host is not None or settings.port is not None):
+        return None
+    # PyMySQL would leave one open that does not come about.
+    with contextlib.ExitStack() as undo:
+        reached = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        reached.settimeout(_CONNECT_SECONDS)
+        reached.connect(settings.socket or _DEBIAN_SOCKET)
+        undo.pop_all()
+    return reached
 
 
 def _refused(settings: MariadbSettings, fault: Exception) -> DrorchError:
