@@ -45,12 +45,12 @@ class Place:
         """Variables of its commands."""
         return environment({"TMPDIR": str(self.temporary)})
 
-    def run(self, *options: str) -> Ran:
-        """Run the job and wait."""
+    def run(self, *further: str) -> Ran:
+        """Run the job, and further ones after it, and wait."""
         output, complaints = self.folder / "stdout", self.folder / "stderr"
         with output.open("wb") as out, complaints.open("wb") as err:
             child = subprocess.Popen(
-                command_line("-c", self.file, "run", JOB, *options),
+                command_line("-c", self.file, "run", JOB, *further),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -62,11 +62,11 @@ class Place:
         complaints.unlink()
         return ran
 
-    def snapshots(self) -> list[str]:
-        """Ids of the job's snapshots in target one."""
+    def snapshots(self, job: str = JOB) -> list[str]:
+        """Ids of a job's snapshots in target one."""
         repository = Repository.open(LocalTarget(self.folder / "one"), PASSWORD)
         listed = repository.list_snapshots().snapshots
-        return [one.id.hex() for one in listed if f"drorch:job={JOB}" in one.snapshot.tags]
+        return [one.id.hex() for one in listed if f"drorch:job={job}" in one.snapshot.tags]
 
     def assert_tidy(self, *secrets: str) -> None:
         """Nothing temporary, no lock and no process is left, and no secret is anywhere in the state."""
