@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 
 from tests.servers.mariadb import MariaDB, program
 from tests.servers.postgresql import BACKUP_USER, Postgresql, newest_bin_dir
+from tests.servers.redis import BACKUP_USER as REDIS_USER
+from tests.servers.redis import RedisServer
+from tests.servers.redis import program as redis_program
 
 ROWS = 3000
 _RIGHTS = "SELECT, SHOW VIEW, TRIGGER, LOCK TABLES, EVENT, RELOAD, PROCESS, BINLOG MONITOR ON *.*"
@@ -73,4 +77,19 @@ def mariadb() -> Iterator[Served]:
         yield Served("mariadb", tool, keys, server.port, password, server.pid)
 
 
-SERVERS: dict[str, Callable[[], AbstractContextManager[Served]]] = {"postgresql": postgresql, "mariadb": mariadb}
+@contextlib.contextmanager
+def redis() -> Iterator[Served]:
+    """Redis."""
+    tool = Path(redis_program("redis-cli"))
+    with tempfile.TemporaryDirectory(prefix="drorch-redis-") as folder, RedisServer(Path(folder)) as server:
+        server.fill(3000)
+        yield Served(
+            "redis", tool, f'user = "{REDIS_USER}"', server.port, server.backup_password, server.pid, marks="--rdb"
+        )
+
+
+SERVERS: dict[str, Callable[[], AbstractContextManager[Served]]] = {
+    "postgresql": postgresql,
+    "mariadb": mariadb,
+    "redis": redis,
+}
