@@ -22,12 +22,14 @@ from drorch.sources.mariadb.definitions import described
 from drorch.sources.mariadb.rows import RowCounter
 from drorch.sources.mariadb.server import Session, connected, privileges
 from drorch.sources.mariadb.settings import USERS_NAME, MariadbSettings, part_of
+from drorch.sources.mariadb.statements import Statements
 from drorch.sources.mariadb.tools import DUMP, Tool, find, last_words, option_file
 
 APART = "named facts were asked at another moment than the dump's"
 """A note of a database: its named facts may differ from what is in the dump."""
 
 _COMPLETED = re.compile(rb"\n-- Dump completed(?: on [^\n]*)?\n\Z")
+_PIECE_BYTES = 1 << 20
 _TAIL_BYTES = 200
 _HEAD_BYTES = 16384
 _POSITION = re.compile(rb"CHANGE MASTER TO MASTER_LOG_FILE='([^'\n]+)', MASTER_LOG_POS=(\d+)")
@@ -43,7 +45,7 @@ _ARGUMENTS = (
     "--skip-dump-date",
     "--no-tablespaces",
     "--max-allowed-packet=1G",
-    "--net-buffer-length=16M",
+    "--net-buffer-length=1M",
 )
 # MySQL's tool fails without these on servers that are not its own.
 _MYSQL_ARGUMENTS = ("--loose-set-gtid-purged=OFF", "--loose-column-statistics=0")
@@ -134,6 +136,9 @@ class DatabaseStream:
         self._dump = dump
         self._database = database
         self._counter = RowCounter()
+        self._statements = Statements()
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+        self._ready = memoryview(b"")
         self._head = b""
         self._tail = b""
         self._ended = False
@@ -144,26 +149,40 @@ class DatabaseStream:
 
     def readinto(self, buffer: memoryview) -> int:
         """Fill the buffer; 0 at the end. Raises `DumpFailed`."""
+        filled = 0
+        while filled < len(buffer):
+            if not self._ready:
+                if self._ended:
+                    break
+                self._ready = memoryview(self._next())
+            count = min(len(self._ready), len(buffer) - filled)
+            buffer[filled : filled + count] = self._ready[:count]
+            self._ready = self._ready[count:]
+            filled += count
+        return filled
+
+    def _next(self) -> bytes:
+        """What follows in the dump as it is stored; b"" is not the end."""
         try:
-            count = self._child.readinto(buffer)
+            count = self._child.readinto(self._buffer)
         except ChildFailed as fault:
             said = last_words(str(fault.context.get("said", "")))
             raise DumpFailed(f"dump of database {self._database}: {fault.message}{said}") from fault
-        if count == 0 and len(buffer):
+        if count == 0:
             self._require_whole()
             self._ended = True
-            return 0
-        piece = bytes(buffer[:count])
+            return self._statements.finish()
+        piece = bytes(self._buffer[:count])
         if len(self._head) < _HEAD_BYTES:
             self._head += piece[: _HEAD_BYTES - len(self._head)]
         self._tail = piece[-_TAIL_BYTES:] if count >= _TAIL_BYTES else (self._tail + piece)[-_TAIL_BYTES:]
         self._counter.feed(piece)
-        return count
+        return self._statements.feed(piece)
 
     def close(self) -> None:
         """Let go of it; its facts are found where it was read to its end. Raises `DumpFailed`."""
         with self._exits:
-            if self._ended:
+            if self._ended and not self._ready:
                 found = _POSITION.search(self._head)
                 position = "" if found is None else f"{found[1].decode(errors='replace')}:{found[2].decode()}"
                 self._dump.record(self._database, self._counter, self._session, position)

@@ -27,7 +27,7 @@ class RowCounter:
         self._held = b"\n"
         self._table: bytes | None = None
         self._rows = 0
-        self._statements = 0
+        self._inserted = False
         self._found: dict[str, RowCount] = {}
 
     @property
@@ -57,7 +57,7 @@ class RowCounter:
             return -1
         if not 0 <= end - start < _LONGEST_NAME:
             return start + len(_LOCK)
-        self._table, self._rows, self._statements = text[start + len(_LOCK) : end], 0, 0
+        self._table, self._rows, self._inserted = text[start + len(_LOCK) : end], 0, False
         return end + len(_LOCKED) - 1
 
     def _inside(self, text: bytes, position: int) -> int:
@@ -76,12 +76,14 @@ class RowCounter:
         """Count what begins before `until`."""
         for what in (_FIRST_ROW, _NEXT_ROW):
             self._rows += text.count(what, start, until + len(what) - 1)
-        self._statements += text.count(_INSERT, start, until + len(_INSERT) - 1)
+        if not self._rows:
+            self._inserted = self._inserted or text.find(_INSERT, start, until + len(_INSERT) - 1) >= 0
 
     def _close(self) -> None:
         assert self._table is not None
         name = self._table.replace(b"``", b"`").decode("utf-8", errors="surrogateescape")
-        # No row where there are statements: a tool that writes many rows on a line. Fewer: more names than one.
-        exact = (self._rows >= self._statements) and b"\n" not in self._table and name not in self._found
+        # Statements and no row: a tool that writes many rows on a line.
+        known = self._rows > 0 or not self._inserted
+        exact = known and b"\n" not in self._table and name not in self._found
         self._found[name] = RowCount(self._rows, exact)
         self._table = None
