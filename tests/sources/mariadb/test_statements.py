@@ -66,7 +66,7 @@ def test_rows_are_as_they_were_and_statements_have_their_length(rows: list[bytes
 def test_a_row_more_moves_the_ends_nearby_only() -> None:
     rows = [row(number, 200) for number in range(100_000, 160_000)]
     more = [*rows[:20_000], row(999_999, 400), *rows[20_000:]]
-    stored, tool = (_share_in_common(make(rows), make(more)) for make in (_stored, dump_of))
+    stored, tool = (_shared_part(make(rows), make(more)) for make in (_stored, dump_of))
     assert stored > 0.6
     assert tool < 0.4, "the tool's own ends are as good"
 
@@ -75,7 +75,7 @@ def _stored(rows: list[bytes]) -> bytes:
     return cut(dump_of(rows), MEBIBYTE)
 
 
-def _share_in_common(first: bytes, second: bytes) -> float:
+def _shared_part(first: bytes, second: bytes) -> float:
     """How much of a dump is in statements that another one has, too."""
     return sum(map(len, set(first.split(HEAD)) & set(second.split(HEAD)))) / len(first)
 
