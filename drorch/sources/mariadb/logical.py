@@ -75,7 +75,8 @@ class LogicalSession:
         return made
 
     def facts(self) -> Facts:
-        """What was found while the parts were read."""
+        """What was found while the parts were read. Raises `DumpFailed` for a question that no database can answer."""
+        self._require_answers()
         notes = [*self._accounts.notes]
         if len(self._databases) > 1:
             notes.append("each database is of one moment; the databases are not of the same")
@@ -89,6 +90,14 @@ class LogicalSession:
             consistent=len(self._databases) <= 1,
             notes=tuple(notes),
         )
+
+    def _require_answers(self) -> None:
+        answered = {name for facts in self._found.values() for name in facts.named}
+        for name in sorted(self._settings.facts.keys() - answered):
+            notes = (note for facts in self._found.values() for note in facts.notes)
+            said = next((note for note in notes if note.startswith(f"fact {name} ")), None)
+            if said is not None:
+                raise DumpFailed(said, hint="Try the question by hand.")
 
     def _opener(self, database: str) -> Callable[[], "DatabaseStream"]:
         return lambda: DatabaseStream(self, database)

@@ -21,6 +21,11 @@ SYSTEM_DATABASES = frozenset({"information_schema", "performance_schema", "mysql
 
 _CONNECT_SECONDS = 30
 _DEBIAN_SOCKET = "/run/mysqld/mysqld.sock"
+# Whatever the server's own settings are: definitions read alike, and a connection that waits for a dump is not dropped.
+_MANNERS = "SET SESSION time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1, wait_timeout = 604800"
+_MARIADB_MANNERS = (
+    "SET SESSION idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, max_statement_time = 0"
+)
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1698})
 _LONGEST_SAID = 400
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
@@ -53,7 +58,9 @@ def connected(settings: MariadbSettings, database: str | None = None) -> Iterato
         raise _refused(settings, fault) from fault
     with connection:
         session = Session(connection, settings.place)
-        session.run("SET SESSION time_zone = '+00:00'")
+        session.run(_MANNERS)
+        with contextlib.suppress(ServerRefused):
+            session.run(_MARIADB_MANNERS)
         yield session
 
 

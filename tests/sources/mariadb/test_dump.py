@@ -1,19 +1,20 @@
 """A dump is whole, of one moment under load, says how many rows it has, and comes back as it was."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from drorch.clock import SystemClock
-from drorch.errors import RestoreError
+from drorch.errors import DumpFailed, RestoreError
 from drorch.sources.databases.facts import RowCount
 from drorch.sources.mariadb.kind import Mariadb
 from drorch.sources.mariadb.logical import APART
 from drorch.sources.mariadb.settings import MariadbSettings, database_of, part_of
 from tests.servers.mariadb import MariaDB, program
 from tests.sources.mariadb.databases import ODD, contents, new_name, quoted, rich_database
-from tests.sources.mariadb.dumps import kind_for, restorer, take, wish
+from tests.sources.mariadb.dumps import Taken, kind_for, read_whole, restorer, take, wish
 from tests.sources.mariadb.writing import ACCOUNTS, SUM, sum_of, writing
 
 
@@ -117,12 +118,30 @@ def test_under_load_each_dump_is_of_one_moment(server: MariaDB) -> None:
 
 def test_named_facts_at_rest_are_of_the_dump_s_moment(server: MariaDB) -> None:
     name = _small(server)
-    taken = take(kind_for(server, name, facts={"rows": "SELECT COUNT(*) FROM t", "no": "SELECT nothing"}))
+    taken = take(kind_for(server, name, facts={"rows": "SELECT COUNT(*) FROM t"}))
     assert taken.facts is not None
     facts = taken.facts.databases[name]
     assert facts.named == {"rows": "3"}
     assert APART not in facts.notes
-    assert any(note.startswith("fact no has no answer") for note in facts.notes)
+
+
+def test_a_question_is_answered_by_one_database_at_least(server: MariaDB) -> None:
+    first, second = _small(server), _small(server)
+    with server.connected(database=second) as cursor:
+        cursor.execute("CREATE TABLE only_here AS SELECT 7 AS a")
+    question = {"only": "SELECT a FROM only_here"}
+    facts = take(kind_for(server, first, second, facts=question)).facts
+    assert facts is not None
+    assert facts.databases[second].named == {"only": "7"}
+    assert any(note.startswith("fact only has no answer") for note in facts.databases[first].notes)
+    with pytest.raises(DumpFailed, match=r"fact only has no answer: .*only_here"):
+        take(kind_for(server, first, facts=question))
+
+
+def test_a_question_changes_nothing(server: MariaDB) -> None:
+    name = _small(server)
+    with pytest.raises(DumpFailed, match="READ ONLY"):
+        take(kind_for(server, name, facts={"bad": "DELETE FROM t"}))
 
 
 def test_a_dump_again_is_the_same_bytes(server: MariaDB, rich: str) -> None:
@@ -192,3 +211,24 @@ def test_accounts_come_back_and_keep_the_passwords_they_have(server: MariaDB) ->
         assert [row[0].partition(" IDENTIFIED ")[0] for row in cursor.fetchall()] == before
     assert taken.facts is not None
     assert {"clerk@%", "readers", "root@localhost"} <= set(taken.facts.roles)
+
+
+def test_a_server_with_settings_of_its_own() -> None:
+    """Its modes change what SHOW CREATE says and how text is quoted; its patience is shorter than a dump takes."""
+    own_ways = ("--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "--wait-timeout=1", "--idle-transaction-timeout=1")
+    with MariaDB.new(*own_ways) as server:
+        name = 'it\'s "own" \\ way'
+        with server.connected() as cursor:
+            cursor.execute('CREATE DATABASE "it\'s ""own"" \\ way"')
+            cursor.execute('CREATE TABLE "it\'s ""own"" \\ way".t AS SELECT \'a\\\' AS a')
+        with kind_for(server, name).dump() as session:
+            [part] = session.parts()
+            stream = part.open()
+            time.sleep(2)
+            content = read_whole(stream)
+            stream.close()
+            facts = session.facts()
+        assert facts.databases[name].tables == {"t": RowCount(1)}
+        loaded = kind_for(server).restore(wish("back", as_superuser=True), Taken({part.name: content}), facts)
+        assert (loaded.differences, loaded.compared) == ((), True)
+        assert contents(server, "back") == contents(server, name)
