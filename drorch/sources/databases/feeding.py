@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from drorch.errors import RestoreError
 from drorch.process.commands import ChildFailed, describe_status
 from drorch.process.streams import FedChild, StreamCommand, start_feeding
-from drorch.secrets import redacted
 from drorch.sources.databases.contract import Loaded, Objection, RestoreWish, StoredParts
 from drorch.sources.databases.facts import Facts
-
-_LONGEST_SAID = 400
+from drorch.sources.databases.said import last_words
 
 
 class FedCommand:
@@ -56,7 +54,7 @@ class FedCommand:
             with start_feeding(command) as child:
                 self._feed(child, parts, name)
         except ChildFailed as fault:
-            said = _last_words(str(fault.context.get("said", "")))
+            said = last_words(str(fault.context.get("said", "")))
             raise RestoreError(
                 f"{fault.message}{said}", hint="Look at what it loaded: it may have loaded a part."
             ) from fault
@@ -69,13 +67,6 @@ class FedCommand:
         ended = child.finish()
         if ended.status != 0:
             raise RestoreError(
-                f"command {self._argv[0]} {describe_status(ended.status)}{_last_words(ended.said)}",
+                f"command {self._argv[0]} {describe_status(ended.status)}{last_words(ended.said)}",
                 hint="Look at what it loaded: it may have loaded a part.",
             )
-
-
-def _last_words(said: str) -> str:
-    """What a command said last, on one line and without the secrets that drorch knows."""
-    words = " ".join(redacted(said).split())
-    shown = words if len(words) <= _LONGEST_SAID else f"...{words[-_LONGEST_SAID:]}"
-    return f"; it said: {shown}" if shown else ""

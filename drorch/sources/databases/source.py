@@ -15,6 +15,7 @@ from drorch.clock import Clock
 from drorch.errors import DrorchError, DumpFailed, SourceError
 from drorch.sources.databases.contract import DumpSession, DumpStream, Part
 from drorch.sources.databases.facts import FACTS_NAME, Facts, to_json
+from drorch.sources.databases.text import Text
 from drorch.sources.files.metadata import FileDetails
 from drorch.sources.stream import StreamStat, details_of, made_now
 
@@ -158,7 +159,7 @@ class _PartReader:
         assert locator == (_AFTER_ALL_PARTS if self.parts_read == len(self._parts) else self.parts_read)
         status = made_now(_FILE, self._clock)
         if locator == _AFTER_ALL_PARTS:
-            return _OpenedPart(_Text(self._record()), FACTS_NAME, status)
+            return _OpenedPart(Text(self._record()), FACTS_NAME, status)
         part = self._parts[self.parts_read]
         with _translated(part.name):
             stream = part.open()
@@ -237,23 +238,6 @@ class _OpenedPart:
             self._closed = True
             with contextlib.suppress(DrorchError, OSError):
                 self._stream.close()
-
-
-class _Text:
-    """A few bytes as a stream."""
-
-    def __init__(self, text: bytes) -> None:
-        self._rest = memoryview(text)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """What is next of it."""
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 @contextlib.contextmanager

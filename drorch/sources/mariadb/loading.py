@@ -14,6 +14,7 @@ from drorch.process.commands import ChildFailed, describe_status
 from drorch.process.streams import StreamCommand, start_feeding
 from drorch.sources.databases.contract import Loaded, RestoreWish, StoredParts
 from drorch.sources.databases.facts import Comparison, DatabaseFacts, Facts, compare
+from drorch.sources.databases.said import last_words
 from drorch.sources.mariadb.definitions import counted, described, tables_of
 from drorch.sources.mariadb.incoming import Fitting, Incoming
 from drorch.sources.mariadb.logical import APART
@@ -27,7 +28,7 @@ from drorch.sources.mariadb.server import (
     version_of,
 )
 from drorch.sources.mariadb.settings import USERS_NAME, MariadbSettings, database_of
-from drorch.sources.mariadb.tools import CLIENT, Tool, find, last_words, option_file
+from drorch.sources.mariadb.tools import CLIENT, Tool, find, option_file
 
 POWERS = frozenset(
     {"ALL PRIVILEGES", "SUPER", "FILE", "CREATE USER", "SHUTDOWN", "SET USER", "GRANT OPTION"}

@@ -17,13 +17,15 @@ from drorch.process.commands import ChildFailed, describe_status
 from drorch.process.streams import ReadChild, StreamCommand, start_reading
 from drorch.sources.databases.contract import Part
 from drorch.sources.databases.facts import DatabaseFacts, Facts
+from drorch.sources.databases.said import last_words
+from drorch.sources.databases.text import Text
 from drorch.sources.mariadb.accounts import Accounts, accounts_of
 from drorch.sources.mariadb.definitions import described
 from drorch.sources.mariadb.rows import RowCounter
 from drorch.sources.mariadb.server import Session, connected, privileges
 from drorch.sources.mariadb.settings import USERS_NAME, MariadbSettings, part_of
 from drorch.sources.mariadb.statements import Statements
-from drorch.sources.mariadb.tools import DUMP, Tool, find, last_words, option_file
+from drorch.sources.mariadb.tools import DUMP, Tool, find, option_file
 
 APART = "named facts were asked at another moment than the dump's"
 """A note of a database: its named facts may differ from what is in the dump."""
@@ -102,10 +104,10 @@ class LogicalSession:
     def _opener(self, database: str) -> Callable[[], "DatabaseStream"]:
         return lambda: DatabaseStream(self, database)
 
-    def _open_accounts(self) -> "TextStream":
+    def _open_accounts(self) -> Text:
         with connected(self._settings) as session:
             self._accounts = accounts_of(session)
-        return TextStream(self._accounts.statements.encode("utf-8", "surrogateescape"))
+        return Text(self._accounts.statements.encode("utf-8", "surrogateescape"))
 
     def started(self, database: str) -> ReadChild:
         """The tool, at work on a database. Raises `DumpFailed`."""
@@ -209,23 +211,6 @@ class DatabaseStream:
             raise DumpFailed(f"{what}: the tool complained{said}", hint=_hint(ended.said))
         if _COMPLETED.search(self._tail) is None:
             raise DumpFailed(f"{what}: its closing line is missing, so it is not whole{said}")
-
-
-class TextStream:
-    """A part that is made whole before it is read."""
-
-    def __init__(self, content: bytes) -> None:
-        self._rest = memoryview(content)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the buffer; 0 at the end."""
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 @contextlib.contextmanager

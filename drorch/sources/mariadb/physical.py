@@ -15,11 +15,12 @@ from drorch.process.commands import ChildFailed, describe_status, run_whole
 from drorch.process.streams import ReadChild, StreamCommand, start_feeding, start_reading
 from drorch.sources.databases.contract import Loaded, Part, RestoreWish, StoredParts
 from drorch.sources.databases.facts import DatabaseFacts, Facts
+from drorch.sources.databases.said import last_words
 from drorch.sources.mariadb.definitions import described
 from drorch.sources.mariadb.logical import APART, chosen
 from drorch.sources.mariadb.server import connected
 from drorch.sources.mariadb.settings import PHYSICAL_NAME, MariadbSettings
-from drorch.sources.mariadb.tools import COPY, UNPACK, Tool, find, harmless, last_words, option_file
+from drorch.sources.mariadb.tools import COPY, UNPACK, Tool, find, harmless, option_file
 from drorch.sources.mariadb.xbstream import PathGuard
 
 _COMPLETED = "completed OK!"

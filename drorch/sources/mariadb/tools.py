@@ -13,7 +13,6 @@ from pathlib import Path
 
 from drorch.errors import DumpFailed
 from drorch.process.commands import HARMLESS_VARIABLES, ChildFailed, run_whole
-from drorch.secrets import redacted
 from drorch.sources.databases.passfile import passfile
 from drorch.sources.mariadb.server import version_of
 from drorch.sources.mariadb.settings import MariadbSettings
@@ -24,7 +23,6 @@ COPY = ("mariabackup", "mariadb-backup")
 UNPACK = ("mbstream",)
 
 _VERSION_SECONDS = 30.0
-_LONGEST_SAID = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +85,3 @@ def _escaped(value: str) -> str:
     """A value as an option file has it: in quotes, so that # is no comment, and escaped."""
     meanings = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return '"' + "".join(meanings.get(character, character) for character in value) + '"'
-
-
-def last_words(said: str) -> str:
-    """What a program said at its end, on one line and without secrets, to be put behind a message."""
-    words = " ".join(redacted(said).split())
-    shown = words if len(words) <= _LONGEST_SAID else f"...{words[-_LONGEST_SAID:]}"
-    return f"; it said: {shown}" if shown else ""
