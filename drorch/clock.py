@@ -37,6 +37,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self.came = False
+        self.wanted = False
+        """Whether somebody wants it to end who knows what is being done: then that is no fault."""
         self.reason = ""
         """Why it was asked, in words; empty where nobody said."""
 

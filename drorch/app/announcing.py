@@ -5,12 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from drorch.clock import Clock
 from drorch.model.event import Observer, launch_ended, launch_started
-from drorch.model.launch import Launch, LaunchState, Work
-from drorch.model.run import Trigger
+from drorch.model.launch import Launch, LaunchState, StopCause, Work
+from drorch.model.run import RunOutcome, Trigger
 from drorch.orchestrator.daemon.settling import Ending, settled
-from drorch.orchestrator.runner import RunReport
-
-_CUT_OFF = Ending(None, "it was interrupted")
+from drorch.orchestrator.runner import RunReport, interrupted_as
 
 
 def announced(
@@ -20,7 +18,7 @@ def announced(
     now = clock.now()
     launch = Launch(uuid.uuid4().hex, work, Trigger.HAND, now, now, user=user, state=LaunchState.RUNNING, started=now)
     observer.observe(launch_started(launch))
-    ending, worst, reason = _CUT_OFF, 0, ""
+    ending, worst, reason = None, 0, ""
     try:
         for report in reports:
             worst = max(worst, report.exit_code)
@@ -28,4 +26,9 @@ def announced(
             yield report
         ending = Ending(worst, reason)
     finally:
-        observer.observe(launch_ended(settled(launch, ending, clock.now()), clock.now()))
+        observer.observe(launch_ended(settled(launch, ending or _interrupted(), clock.now()), clock.now()))
+
+
+def _interrupted() -> Ending:
+    cancelled = interrupted_as() is RunOutcome.CANCELLED
+    return Ending(None, "it was interrupted", StopCause.CANCELLED if cancelled else None)

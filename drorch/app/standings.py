@@ -18,13 +18,15 @@ from drorch.model.launch import Launch, LaunchState, Pause, WorkKind
 from drorch.model.maintenance import Maintenance
 from drorch.model.names import TargetName
 from drorch.model.proof import Proof, highest
+from drorch.model.punctuality import LEEWAY
 from drorch.model.run import Run, RunKind, RunOutcome
 from drorch.model.standing import CheckRecord, CheckStanding, Duty, Launched, Record, Standing, judge, judge_check
 from drorch.orchestrator.joblock import is_run_now
 
 _SAVING = (RunKind.BACKUP, RunKind.COPY)
 """What brings a job's snapshots to a target."""
-_BEGUN = (RunOutcome.RUNNING, RunOutcome.OK, RunOutcome.INCOMPLETE, RunOutcome.FAILED)
+_UNCANCELLED = (RunOutcome.RUNNING, RunOutcome.OK, RunOutcome.INCOMPLETE, RunOutcome.FAILED)
+_BEGUN = (*_UNCANCELLED, RunOutcome.CANCELLED)
 _LAUNCHES = 12
 """How many launches of a job are looked at: the newest tell what is to be known."""
 _UNFINISHED = 1000
@@ -99,6 +101,7 @@ class _Reader:
                 target,
                 Record(
                     last_run=last_runs.get(target),
+                    uncancelled=self._uncancelled(last_runs.get(target)),
                     under_way=under_way,
                     newest=newest,
                     proof=None if newest is None else highest(_of(proofs, newest.id)),
@@ -113,9 +116,10 @@ class _Reader:
         assert maintenance.check is not None
         target = maintenance.target
         begun = RunQuery(target=target, host=self.configuration.host, kinds=(RunKind.CHECK,), outcomes=_BEGUN, limit=1)
-        launches = self._recent(WorkKind.CHECK, target)
+        launches, last_run = self._recent(WorkKind.CHECK, target), self._newest(begun)
         return CheckRecord(
-            last_run=self._newest(begun),
+            last_run=last_run,
+            uncancelled=self._uncancelled(last_run),
             launched=_launched(launches, maintenance.check.timetable.name, target, self.now, self._pause_of("")),
         )
 
@@ -153,6 +157,14 @@ class _Reader:
                 found[target] = last
         return found
 
+    def _uncancelled(self, last: Run | None) -> Run | None:
+        """The newest run before this one, of the same, that nobody cancelled; None where this one is it."""
+        if last is None or last.outcome is not RunOutcome.CANCELLED:
+            return None
+        kinds = _SAVING if last.kind in _SAVING else (last.kind,)
+        wanted = RunQuery(target=last.target, host=last.host, kinds=kinds, outcomes=_UNCANCELLED, limit=1)
+        return self._newest(replace(wanted, job=last.job) if last.job else wanted)
+
     def _under_way(self, job: Job) -> datetime | None:
         """When the run began that goes on now: of several that never ended, only the newest can be it."""
         run = next((one for one in self.open[2] if one.job == job.name), None)
@@ -173,7 +185,7 @@ def _launched(
     """What the launches, the newest first, say of a line and of one of its targets."""
     here = [one for one in launches if one.work.line == line and target in one.work.targets]
     # One that failed before it had a process was tried, all the same.
-    begun = [one for one in here if one.state not in (LaunchState.QUEUED, LaunchState.SKIPPED)]
+    begun = [one for one in here if one.state not in (LaunchState.QUEUED, LaunchState.SKIPPED) and _counts(one)]
     return Launched(
         last=max(begun, key=lambda one: one.started or one.ended or one.asked, default=None),
         waiting=next((one for one in here if one.state is LaunchState.QUEUED), None),
@@ -182,6 +194,13 @@ def _launched(
         followed=followed,
         pause=pause,
     )
+
+
+def _counts(launch: Launch) -> bool:
+    """Whether what it was to do counts as begun: what was cancelled does where it began as it was due, not overdue."""
+    if launch.state is not LaunchState.CANCELLED:
+        return True
+    return launch.due is not None and launch.asked - launch.begins <= LEEWAY
 
 
 def _newest_due(launches: Iterable[Launch], now: datetime) -> datetime | None:

@@ -57,8 +57,8 @@ class Ledger:
                 connection.execute(insert(tables.RUN), [begun])
         self._put_all(tables.PROBLEM, ("run", "ordinal"), rows.of_problems(run))
 
-    def cut_off(self, launch: str, at: datetime, reason: str) -> list[Run]:
-        """Note that the runs of a launch that are noted as under way have failed; answers them as they are now.
+    def cut_off(self, launch: str, at: datetime, reason: str, outcome: RunOutcome = RunOutcome.FAILED) -> list[Run]:
+        """Note that the runs of a launch that are noted as under way have ended so; answers them as they are now.
 
         For a launch whose process is gone. What such a run said itself and waits in the spool counts more.
         """
@@ -66,7 +66,7 @@ class Ledger:
         under_way = and_(table.c.launch == launch, table.c.outcome == RunOutcome.RUNNING.value)
         with writing(self._engine) as connection:
             found = read_runs(connection, select(table).where(under_way).order_by(table.c.started, table.c.id))
-            ended = [_cut_off(run, at, reason) for run in found]
+            ended = [_cut_off(run, at, reason, outcome) for run in found]
             for run in ended:
                 put(connection, tables.PROBLEM, ("run", "ordinal"), rows.of_problems(run)[-1:])
                 put(connection, table, ("id",), [rows.of_run(run)])
@@ -211,9 +211,9 @@ class Ledger:
                 put(connection, table, keys, batch)
 
 
-def _cut_off(run: Run, at: datetime, reason: str) -> Run:
+def _cut_off(run: Run, at: datetime, reason: str, outcome: RunOutcome) -> Run:
     subject = f"{run.job}@{run.target}" if run.job else run.target
-    return replace(run, ended=at, outcome=RunOutcome.FAILED, problems=(*run.problems, Problem(subject, reason)))
+    return replace(run, ended=at, outcome=outcome, problems=(*run.problems, Problem(subject, reason)))
 
 
 def _open_finding(connection: Connection, finding: Finding) -> str:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepare_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    INTERRUPTION.came = False
+    INTERRUPTION.came = INTERRUPTION.wanted = False
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     for stream in (sys.stdout, sys.stderr):
@@ -45,6 +45,8 @@ def _prepare_process() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     INTERRUPTION.came = True
+    # Who types Ctrl-C wants it; SIGTERM may come from anywhere.
+    INTERRUPTION.wanted = number == signal.SIGINT
     raise Interrupted(signal.Signals(number).name)
 
 

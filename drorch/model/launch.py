@@ -34,7 +34,7 @@ class Work:
 
 
 class LaunchState(StrEnum):
-    """Where a launch stands. `SKIPPED`: nothing was begun, for the launch's `reason`."""
+    """Where a launch stands. `SKIPPED`: nothing was begun, for the launch's `reason`. `CANCELLED`: ended on request."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,11 +42,20 @@ class LaunchState(StrEnum):
     INCOMPLETE = "incomplete"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
         return self not in (LaunchState.QUEUED, LaunchState.RUNNING)
+
+
+class StopCause(StrEnum):
+    """Why drorch ends a launch that runs: somebody wants it, it takes too long, or the daemon itself ends."""
+
+    CANCELLED = "cancelled"
+    OVERRUN = "overrun"
+    SHUTDOWN = "shutdown"
 
 
 @dataclass(frozen=True, slots=True)

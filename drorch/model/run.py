@@ -24,7 +24,8 @@ class RunOutcome(StrEnum):
     """How a run ended, or that it has not.
 
     `INCOMPLETE`: a snapshot was saved, but some source data could not be read, or some snapshots could not be copied.
-    `SKIPPED`: nothing was begun, for a reason among the run's problems. Neither is ever shown as `OK`.
+    `SKIPPED`: nothing was begun, for a reason among the run's problems. `CANCELLED`: somebody wanted it to end; that is
+    no fault, and nothing that was to be done is done. None of these is ever shown as `OK`.
     """
 
     RUNNING = "running"
@@ -32,6 +33,7 @@ class RunOutcome(StrEnum):
     INCOMPLETE = "incomplete"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
 
 
 class Trigger(StrEnum):

@@ -1,7 +1,8 @@
 """How jobs and maintenance stand: judged from what is known and the time, and from nothing else.
 
 Promise: unknown is never well. Where nothing is known of a run or of a snapshot, that is said; a job is well only
-where something happened that makes it so. A pause excuses from the schedule, never from the objective.
+where something happened that makes it so. A pause excuses from the schedule, never from the objective. Who cancels a
+run that began in time is not told that it is missing; what was overdue before stays so.
 """
 
 from collections.abc import Iterable, Iterator
@@ -82,7 +83,8 @@ class Launched:
 class Record:
     """What is known of a job on a target.
 
-    `last_run` is the newest run that was begun, skipped ones do not count. `under_way` is when the run began that is
+    `last_run` is the newest run that was begun, skipped ones do not count; where somebody cancelled it, `uncancelled`
+    is the newest that nobody did. `under_way` is when the run began that is
     going on now, on whichever target of the job; None where none is. `newest` is the newest snapshot that can be
     read, `proof` what is proven of it and `best` what is proven of any snapshot of the job here, each the highest of
     the whole snapshot. `findings` are those open about the job here or about the target. `launched` are the launches
@@ -96,6 +98,7 @@ class Record:
     best: Proof | None = None
     findings: tuple[Finding, ...] = ()
     launched: Launched = field(default_factory=Launched)
+    uncancelled: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +153,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
-    """What is known of the scheduled check of a target: its newest run, and its launches."""
+    """What is known of the scheduled check of a target: its runs, as `Record` has them, and its launches."""
 
     last_run: Run | None = None
     launched: Launched = field(default_factory=Launched)
+    uncancelled: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ def judge(duty: Duty, record: Record, now: datetime) -> Standing:
     if not duty.job.enabled:
         return Standing(duty, record, Condition.DISABLED, age=age)
     run, launched = record.last_run, record.launched
-    course = launched.course(None if run is None else run.started, under_way=record.under_way)
+    course = launched.course(_counted(run, record.uncancelled), under_way=record.under_way)
     times = timing(duty.expected, course, now)
     found = [
         *_of_timing(times, FindingKind.RUN_MISSED),
@@ -227,7 +231,7 @@ def judge_check(
     run, launched, zone = record.last_run, record.launched, plan.timetable.zone
     is_going_on = launched.last is not None and launched.last.state is LaunchState.RUNNING
     under_way = launched.last.started if launched.last is not None and is_going_on else None
-    course = launched.course(None if run is None else run.started, under_way=under_way)
+    course = launched.course(_counted(run, record.uncancelled), under_way=under_way)
     times = timing(Expected(since, zone, plan.timetable), course, now)
     found = _gravest_first(
         [
@@ -242,6 +246,12 @@ def judge_check(
     return replace(
         standing, reasons=reasons, next_due=times.next_due, next_begin=times.next_begin, overdue=_overdue(found)
     )
+
+
+def _counted(last: Run | None, uncancelled: Run | None) -> datetime | None:
+    """When the newest run began that counts as one: what somebody cancelled is not done."""
+    run = uncancelled if last is not None and last.outcome is RunOutcome.CANCELLED else last
+    return None if run is None else run.started
 
 
 def _gravest_first(found: Iterable[_Ground]) -> list[_Ground]:
@@ -301,7 +311,7 @@ def _of_last_run(run: Run | None, under_way: datetime | None) -> Iterator[_Groun
         return
     match run.outcome:
         case RunOutcome.FAILED:
-            yield _Ground(Condition.FAILED, f"its last run failed{_why(*(one.message for one in run.problems[:1]))}")
+            yield _Ground(Condition.FAILED, f"its last run failed{_problem(run)}")
         case RunOutcome.RUNNING if run.started != under_way:
             yield _Ground(Condition.FAILED, "its last run was cut off: it never ended, and nothing is running")
         case RunOutcome.INCOMPLETE if run.kind is RunKind.COPY:
@@ -310,6 +320,8 @@ def _of_last_run(run: Run | None, under_way: datetime | None) -> Iterator[_Groun
             yield _Ground(Condition.ATTENTION, f"its last run could not read all: {len(run.problems)} problems")
         case RunOutcome.SKIPPED:
             yield _Ground(Condition.UNKNOWN, "its last run was skipped")
+        case RunOutcome.CANCELLED:
+            yield _Ground(Condition.ATTENTION, f"its last run came to nothing{_problem(run)}")
         case _:
             return
 
@@ -319,8 +331,9 @@ def _of_last_check(run: Run | None) -> Iterator[_Ground]:
         return
     match run.outcome:
         case RunOutcome.FAILED:
-            why = _why(*(one.message for one in run.problems[:1]))
-            yield _Ground(Condition.FAILED, f"the last check failed or found damage{why}")
+            yield _Ground(Condition.FAILED, f"the last check failed or found damage{_problem(run)}")
+        case RunOutcome.CANCELLED:
+            yield _Ground(Condition.ATTENTION, f"the last check came to nothing{_problem(run)}")
         case RunOutcome.INCOMPLETE:
             yield _Ground(Condition.ATTENTION, f"the last check could not read all: {len(run.problems)} problems")
         case _:
@@ -338,6 +351,10 @@ def _of_findings(findings: Iterable[Finding]) -> Iterator[_Ground]:
     told = list(findings)
     if told:
         yield _Ground(Condition.ATTENTION, f"{len(told)} open findings" if len(told) > 1 else told[0].message)
+
+
+def _problem(run: Run) -> str:
+    return _why(*(one.message for one in run.problems[:1]))
 
 
 def _why(*reasons: str) -> str:

@@ -11,7 +11,7 @@ from drorch.errors import DrorchError, Problem
 from drorch.model.run import Run, RunKind, RunOutcome, Trigger
 from drorch.orchestrator.books import Books
 from drorch.orchestrator.doer import Doer
-from drorch.orchestrator.runner import MOST_PROBLEMS, why
+from drorch.orchestrator.runner import MOST_PROBLEMS, interrupted_as, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Errand:
 
 @contextmanager
 def under_way(books: Books, errand: Errand, clock: Clock) -> Iterator[Run]:
-    """A run that goes on meanwhile. Whoever ends it well writes that down; what raises is written down as a failure."""
+    """A run that goes on meanwhile. Whoever ends it well writes that down; what raises is written down here."""
     run = Run(
         id=uuid.uuid4().hex,
         job="",
@@ -48,15 +48,15 @@ def under_way(books: Books, errand: Errand, clock: Clock) -> Iterator[Run]:
     try:
         yield run
     except DrorchError as fault:
-        books.end(Record(_failed(run, clock, fault.message)))
+        books.end(Record(_over(run, clock, RunOutcome.FAILED, fault.message)))
         raise
     except BaseException as interruption:
-        books.end(Record(_failed(run, clock, why(interruption))))
+        books.end(Record(_over(run, clock, interrupted_as(), why(interruption))))
         raise
 
 
-def _failed(run: Run, clock: Clock, why: str) -> Run:
-    return replace(run, ended=clock.now(), outcome=RunOutcome.FAILED, problems=(Problem(run.target, why),))
+def _over(run: Run, clock: Clock, outcome: RunOutcome, why: str) -> Run:
+    return replace(run, ended=clock.now(), outcome=outcome, problems=(Problem(run.target, why),))
 
 
 def told(problems: Sequence[Problem]) -> tuple[Problem, ...]:

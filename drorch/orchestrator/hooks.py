@@ -13,7 +13,7 @@ from drorch.errors import DrorchError, HookFailed, Outcome, Problem
 from drorch.model.hook import Hook, HookFailure, HookTime
 from drorch.model.names import TargetName
 from drorch.model.run import RunOutcome
-from drorch.orchestrator.runner import Assignment, Runner, RunReport, why
+from drorch.orchestrator.runner import Assignment, Runner, RunReport, interrupted_as, why
 from drorch.process.commands import HARMLESS_VARIABLES, ChildFailed, describe_status, run_whole
 from drorch.secrets import redacted
 
@@ -168,7 +168,9 @@ class _Course:
 
     @property
     def _outcome(self) -> RunOutcome:
-        if self._stopped is not None or self._run_has_failed:
+        if self._stopped is not None:
+            return interrupted_as()
+        if self._run_has_failed:
             return RunOutcome.FAILED
         return RunOutcome.OK if self._exit_code == Outcome.OK else RunOutcome.INCOMPLETE
 

@@ -97,7 +97,7 @@ class Runner:
         """Run a backup job on the target behind the door.
 
         An error of drorch's is in the report, and written down. Anything else, an interruption for instance, is
-        written down as a failure and raised.
+        written down (`interrupt`) and raised.
         """
         try:
             with self.turn(assignment):
@@ -199,8 +199,13 @@ class Runner:
         return RunReport(ended, None, fault, ())
 
     def interrupt(self, assignment: Assignment, so_far: Record, interruption: BaseException) -> None:
-        """Write down that a run was interrupted."""
-        self.fail(assignment, so_far, DrorchError(why(interruption)))
+        """Write down that a run was interrupted: it has failed, unless somebody wanted that, who needs no alarm."""
+        fault = DrorchError(why(interruption))
+        if interrupted_as() is RunOutcome.FAILED:
+            self.fail(assignment, so_far, fault)
+            return
+        over = replace(self._over(so_far.run, assignment.subject, fault), outcome=interrupted_as())
+        self.books.end(replace(so_far, run=over))
 
     def _over(self, run: Run, subject: str, fault: DrorchError) -> Run:
         problems = (Problem(subject, fault.message),)
@@ -209,5 +214,13 @@ class Runner:
 
 def why(interruption: BaseException) -> str:
     """What is written down of what interrupted a run: the reason that was given for stopping it, else its kind."""
-    reason = INTERRUPTION.reason if INTERRUPTION.came else ""
-    return f"it was stopped: {reason}" if reason else f"it was interrupted ({type(interruption).__name__})"
+    if INTERRUPTION.came and INTERRUPTION.reason:
+        return f"it was stopped: {INTERRUPTION.reason}"
+    if interrupted_as() is RunOutcome.CANCELLED:
+        return "it was stopped: somebody cancelled it"
+    return f"it was interrupted ({type(interruption).__name__})"
+
+
+def interrupted_as() -> RunOutcome:
+    """What an interruption makes of a run."""
+    return RunOutcome.CANCELLED if INTERRUPTION.came and INTERRUPTION.wanted else RunOutcome.FAILED

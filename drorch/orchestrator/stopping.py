@@ -36,9 +36,9 @@ class RunnerOfJob:
         os.close(self._descriptor)
 
     def stop(self) -> None:
-        """Ask it to end (SIGTERM); one that has ended is no fault. Raises `NotStopped` where it is another user's."""
+        """Ask it to end, as Ctrl-C does; one that has ended is no fault. Raises `NotStopped` for another user's."""
         try:
-            signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
+            signal.pidfd_send_signal(self._descriptor, signal.SIGINT)
         except ProcessLookupError:
             return
         except PermissionError as fault:

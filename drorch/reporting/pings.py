@@ -29,7 +29,7 @@ _MOST_WAITING = 256
 _TRIES = 3
 _SOON_ENOUGH = 0.9
 _BACK_OFF_SECONDS = 2.0
-_NOTHING_BEGAN = (LaunchState.SKIPPED, LaunchState.QUEUED)
+_NOTHING_TO_TELL = (LaunchState.SKIPPED, LaunchState.QUEUED, LaunchState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class _Ping:
 class Pinger:
     """An observer that tells monitors; as a context it sends what is left at the end.
 
-    Of a launch that skipped, and of an attempt that is made again, nothing is told. A launch that is incomplete has
-    failed for a monitor: it has no third colour. `journal` hears once that a monitor cannot be told, and once that it
-    can again. Nothing here waits for a monitor but `close`.
+    Of a launch that skipped or was cancelled, and of an attempt that is made again, nothing is told. A launch that is
+    incomplete has failed for a monitor: it has no third colour. `journal` hears once that a monitor cannot be told, and
+    once that it can again. Nothing here waits for a monitor but `close`.
     """
 
     def __init__(self, monitors: Monitors, journal: Observer, clock: Clock, sayings: Sayings | None = None) -> None:
@@ -141,7 +141,7 @@ class Pinger:
 
     def _put_end(self, monitor: Monitor, event: Event) -> None:
         state = event.detail.get("state", "")
-        if state in _NOTHING_BEGAN or "retry" in event.detail:
+        if state in _NOTHING_TO_TELL or "retry" in event.detail:
             return
         if state == LaunchState.OK:
             self._put(_Ping(monitor, "", event.run))

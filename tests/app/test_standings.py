@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,38 @@ def test_a_check_and_the_pause_of_everything(configuration: Configuration, catal
     assert [pause.by for pause in found.pauses] == ["joe"]
     assert [one.condition for one in found.maintenance] == [Condition.ATTENTION]
     assert found.overdue
+
+
+CANCELLED = LaunchState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [({}, Condition.ATTENTION), ({"asked": NIGHT + 3 * HOUR}, Condition.OVERDUE), ({"due": None}, Condition.OVERDUE)],
+    ids=["begun when it was due", "begun when it was overdue", "begun by hand"],
+)
+def test_who_cancels_hears_of_it_only_what_was_overdue_before(
+    configuration: Configuration, catalog: Catalog, more: dict[str, Any], expected: Condition
+) -> None:
+    wrote(configuration, "homes", "one", NIGHT - DAY + MINUTE)
+    catalog.launches.claim(launch("homes", "one", NIGHT - DAY))
+    catalog.launches.claim(replace(launch("homes", "one", NIGHT, CANCELLED), **more))
+    wrote(configuration, "homes", "one", more.get("asked", NIGHT) + MINUTE, RunOutcome.CANCELLED)
+    standing = look(configuration, catalog, NOON).standings[0]
+    assert standing.condition is expected
+    assert "its last run came to nothing" in standing.reasons
+    assert standing.record.last_run is not None
+    assert standing.record.last_run.outcome is RunOutcome.CANCELLED
+    # What comes next is asked for as ever.
+    assert seen(configuration, catalog, NOON + DAY)["homes@one"] is Condition.OVERDUE
+
+
+def test_a_cancelled_check_is_judged_likewise(configuration: Configuration, catalog: Catalog) -> None:
+    catalog.launches.claim(launch("one", "one", NIGHT, CANCELLED))
+    run = Run(uuid.uuid4().hex, "", RunKind.CHECK, "web1", NIGHT + MINUTE, "one", NOON, RunOutcome.CANCELLED)
+    catalog.ledger.begin(run)
+    assert seen(configuration, catalog)["check@one"] is Condition.ATTENTION
+    assert seen(configuration, catalog, NOON + 7 * DAY)["check@one"] is Condition.OVERDUE
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from drorch.clock import SystemClock
+from drorch.model.launch import StopCause
 from drorch.model.run import RunKind, RunOutcome, Trigger
 from drorch.orchestrator.supervision.heard import Moved
 from drorch.process.family import family_of
@@ -115,31 +116,51 @@ def test_what_cannot_be_begun_is_complained_of(tmp_path: Path, spoil: str, chang
     assert "Traceback" not in worked.complaints[0]
 
 
-def test_a_run_that_is_stopped_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reason", "cause", "outcome", "findings"),
+    [
+        ("root cancelled it", StopCause.CANCELLED, "cancelled", []),
+        ("the daemon was stopped", StopCause.SHUTDOWN, "failed", [("run-failed", "slow@one")]),
+    ],
+)
+def test_a_run_that_is_stopped_says_why(
+    tmp_path: Path, reason: str, cause: StopCause, outcome: str, findings: list[tuple[str, str]]
+) -> None:
     yard = Yard.make(tmp_path, extra=slow_job(tmp_path))
     with yard.ward(yard.order(name="slow", targets=("one",))) as ward:
         pid = int(until_there(ward, tmp_path / "pid"))
-        ward.stop("root cancelled it")
+        ward.stop(reason, cause)
         worked = Worked(all_heard(ward))
     assert worked.ended.exit_code == 130
-    assert worked.ended.stopped
+    assert worked.ended.stopped is cause
     assert not lives(pid)
     (problem,) = yard.rows("select message from problem")
-    assert problem == ("it was stopped: root cancelled it",)
-    assert yard.rows("select outcome from run") == [("failed",)]
+    assert problem == (f"it was stopped: {reason}",)
+    assert yard.rows("select outcome from run") == [(outcome,)]
+    assert yard.rows("select kind, subject from finding") == findings
     assert list((tmp_path / "one" / "locks").iterdir()) == []
 
 
-def test_a_signal_from_outside_is_an_interruption(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "outcome", "message"),
+    [
+        (signal.SIGTERM, "failed", "it was interrupted (Interrupted)"),
+        (signal.SIGINT, "cancelled", "it was stopped: somebody cancelled it"),
+    ],
+)
+def test_a_signal_from_outside_is_an_interruption(
+    tmp_path: Path, number: signal.Signals, outcome: str, message: str
+) -> None:
     yard = Yard.make(tmp_path, extra=slow_job(tmp_path))
     with yard.ward(yard.order(name="slow", targets=("one",))) as ward:
         until_there(ward, tmp_path / "pid")
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            os.kill(ward.identity.pid, number)
+        for each in (signal.SIGHUP, number):
+            os.kill(ward.identity.pid, each)
         worked = Worked(all_heard(ward))
     assert worked.ended.exit_code == 130
-    assert not worked.ended.stopped
-    assert yard.rows("select message from problem") == [("it was interrupted (Interrupted)",)]
+    assert worked.ended.stopped is None
+    assert yard.rows("select message from problem") == [(message,)]
+    assert yard.rows("select outcome from run") == [(outcome,)]
 
 
 def test_nothing_is_left_of_a_worker_that_is_killed(tmp_path: Path) -> None:

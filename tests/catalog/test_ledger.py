@@ -84,6 +84,17 @@ def test_what_a_launch_left_under_way_has_failed(either: Catalog) -> None:
     assert either.queries.runs(RunQuery(outcomes=[RunOutcome.RUNNING])) == list(reversed(others))
 
 
+def test_what_a_launch_left_under_way_is_cancelled_where_that_was(either: Catalog) -> None:
+    either.ledger.begin(replace(begun(1), launch="a" * 32))
+    (cut,) = either.ledger.cut_off("a" * 32, hours(7), "ann cancelled it", RunOutcome.CANCELLED)
+    assert (cut.outcome, cut.ended, [one.message for one in cut.problems]) == (
+        RunOutcome.CANCELLED,
+        hours(7),
+        ["ann cancelled it"],
+    )
+    assert either.queries.runs() == [cut]
+
+
 def test_what_a_run_said_itself_counts_more_than_that_it_was_cut_off(either: Catalog) -> None:
     either.ledger.begin(replace(begun(1), launch="a" * 32))
     either.ledger.cut_off("a" * 32, hours(7), "the daemon ended while it ran")

@@ -242,6 +242,9 @@ def test_without_a_daemon_whoever_runs_a_job_is_told_to_stop(made: Installation)
         made.config.write_text(plain)
     assert child.returncode == 130
     assert audited(made, "cancel")[-1]["job"] == "homes"
+    [newest] = made.rows("select outcome from run order by started desc limit 1")
+    assert newest == ("cancelled",)
+    assert made.rows("select * from finding where kind = 'run-failed'") == []
 
 
 def test_whoever_else_holds_the_lock_is_left_alone(made: Installation) -> None:

@@ -233,8 +233,28 @@ def test_what_is_cancelled_ends_and_what_waits_never_begins(tmp_path: Path) -> N
         assert len(running.ask(verb="cancel", what="dump")["cancel"]) == 2
         running.wait(lambda: len(running.ended("dump")) == 2)
         assert "error" in running.ask(verb="cancel", what="dump")
-    assert sorted(launches(config)) == [("dump", "failed", 1), ("dump", "skipped", 1)]
+    assert sorted(launches(config)) == [("dump", "cancelled", 1), ("dump", "skipped", 1)]
+    assert runs(config, "dump") == [("cancelled", "hand")]
     assert any("cancelled it" in message for message in messages(config))
+    assert rows(config, "select * from finding") == []
+    shown = drorch("-c", config, "status").stdout.decode()
+    assert "dump@one: its last run came to nothing: it was stopped:" in shown
+    assert "cancelled, " in shown
+
+
+def test_what_is_cancelled_does_not_heal_what_was_overdue(tmp_path: Path) -> None:
+    """A run that makes up for missed days, and is cancelled, leaves the job overdue: nothing was saved."""
+    gate = tmp_path / "gate"
+    slow = ["sh", "-c", f"touch {gate}; sleep 1000"]
+    config = install(tmp_path, command_job("dump", *slow, more=DAILY))
+    assert b"OVERDUE" in drorch("-c", config, "status", status=70).stdout
+    with daemon(config) as running:
+        running.wait(gate.exists)
+        running.ask(verb="cancel", what="dump")
+        running.wait(lambda: running.ended("dump"))
+        assert running.ended("dump")[0]["state"] == "cancelled"
+    assert b"OVERDUE" in drorch("-c", config, "status", status=70).stdout
+    assert rows(config, "select kind from finding where kind = 'run-failed'") == []
 
 
 def test_a_pause_keeps_schedules_back_over_a_restart(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Monitors outside hear of jobs, whoever runs them, and whatever becomes of them costs no run anything."""
 
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commandline import drorch
+from tests.cli.commandline import command_line, drorch, environment
 from tests.cli.daemons import command_job, daemon, install
 from tests.servers.monitor import MonitorServer
 
@@ -20,6 +22,24 @@ def test_a_run_by_hand_is_told_to_its_monitor(tmp_path: Path) -> None:
         drorch("-c", config, "run", "ill", status=31)
         heard = [one.path.partition("?")[0] for one in server.wait_for(4)]
         assert heard == ["/well/start", "/well", "/ill/start", "/ill/fail"]
+
+
+def test_who_types_control_c_gets_no_alarm(tmp_path: Path) -> None:
+    with MonitorServer() as server:
+        jobs = command_job("slow", "sleep", "600", more=f'ping = "{server.url}/slow"')
+        jobs += command_job("well", "date", more=f'ping = "{server.url}/well"')
+        config = install(tmp_path, jobs)
+        with subprocess.Popen(command_line("-c", config, "run", "slow"), env=environment(), stderr=-1) as child:
+            server.wait_for(1)
+            child.send_signal(signal.SIGINT)
+            child.communicate(timeout=60)
+        assert child.returncode == 130
+        drorch("-c", config, "run", "well")
+        heard = [one.path.partition("?")[0] for one in server.wait_for(3)]
+        assert heard == ["/slow/start", "/well/start", "/well"]
+    shown = drorch("-c", config, "status").stdout.decode()
+    assert "slow@one: its last run came to nothing: it was stopped: somebody cancelled it" in shown
+    assert drorch("-c", config, "findings", "list", "--json").stdout == b""
 
 
 @pytest.mark.parametrize("behaviour", ["500", "reset", "hang"])

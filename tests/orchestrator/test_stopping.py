@@ -1,6 +1,7 @@
 """Who runs a job without a daemon is found by its lock, and nobody else is ever told to stop."""
 
 import fcntl
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def test_whoever_runs_a_job_is_told_to_stop(tmp_path: Path) -> None:
         with found:
             assert found.pid == process.pid
             found.stop()
-        assert process.wait(60) == -15
+        assert process.wait(60) == -signal.SIGINT
 
 
 def test_one_that_has_ended_since_is_no_fault(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_nothing_is_told_of_what_never_began_or_is_tried_again_or_has_no_monitor
     other = replace(LAUNCH, work=replace(LAUNCH.work, name="etc"))
     with Pinger(monitors(server), Ear(), SystemClock()) as pinger:
         pinger.observe(ended(LaunchState.SKIPPED, "it runs already"))
+        pinger.observe(ended(LaunchState.CANCELLED, "it was stopped: ann cancelled it"))
         pinger.observe(launch_ended(replace(LAUNCH, state=LaunchState.FAILED), AT, retry=AT + timedelta(minutes=5)))
         pinger.observe(launch_started(check))
         pinger.observe(launch_started(other))

@@ -252,6 +252,8 @@ def _code(said: object, state: LaunchState) -> int:
         return said
     if state is LaunchState.SKIPPED:
         return JobBusy.exit_code
+    if state is LaunchState.CANCELLED:
+        return Outcome.INTERRUPTED
     return Outcome.OK if state is LaunchState.OK else DrorchError.exit_code
 
 

@@ -12,7 +12,8 @@ from drorch.cli.faults import Interrupted, fault_of
 from drorch.cli.global_options import VerbCommand
 from drorch.clock import INTERRUPTION
 from drorch.errors import DrorchError
-from drorch.orchestrator.supervision.order import Order, stop_reason
+from drorch.model.launch import StopCause
+from drorch.orchestrator.supervision.order import Order, Stop
 from drorch.process.family import kill_family
 from drorch.process.memory import is_want_of_memory, limit_memory
 from drorch.process.outlet import Outlet
@@ -22,6 +23,8 @@ from drorch.units import size_text
 
 _PATIENCE_SECONDS = 60.0
 _LAST_SECONDS = 5.0
+_ASKING = (signal.SIGTERM, signal.SIGINT)
+"""By which it is asked to end; it leads a session of its own, so that no Ctrl-C of a terminal comes here."""
 
 
 @click.command("worker", cls=VerbCommand, hidden=True, exit_with=(*exit_codes.WRITES, 3, 4, 24, 30, 31, 32, 61))
@@ -77,19 +80,21 @@ def _fault(error: Exception, order: Order) -> Exception:
 
 def _obey_the_daemon_only() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _ASKING:
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     # Once: who is asked again while putting things in order would leave them in disorder.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for each in _ASKING:
+        signal.signal(each, signal.SIG_IGN)
     INTERRUPTION.came = True
+    INTERRUPTION.wanted = INTERRUPTION.wanted or number == signal.SIGINT
     raise Interrupted(signal.Signals(number).name)
 
 
 def _stop_when_told(line: str) -> None:
-    reason = stop_reason(line)
-    if reason is not None:
-        INTERRUPTION.reason = reason
+    stop = Stop.from_json(line)
+    if stop is not None:
+        INTERRUPTION.reason, INTERRUPTION.wanted = stop.reason, stop.cause is StopCause.CANCELLED
         interrupt_this_process()

@@ -1,6 +1,7 @@
 """What a launch leaves in the catalog when its process could not say it itself: it was killed, or never came to begin.
 
-Promise: after this, no run of the launch is said to be running, and a launch that failed has a run that says so.
+Promise: after this, no run of the launch is said to be running, and a launch that failed or was cancelled has a run
+that says so. What somebody cancelled is no fault: no finding is opened about it.
 """
 
 import uuid
@@ -18,6 +19,9 @@ from drorch.model.run import Run, RunKind, RunOutcome
 
 Complain = Callable[[str], None]
 
+_CAME_TO_NOTHING = {LaunchState.FAILED: RunOutcome.FAILED, LaunchState.CANCELLED: RunOutcome.CANCELLED}
+"""What the runs of a launch came to that came to nothing."""
+
 
 class Aftermath:
     """Writes down what became of launches. `catalog` gives the catalog, or None while it is not open."""
@@ -29,12 +33,12 @@ class Aftermath:
         self._complain = complain
 
     def settle(self, launch: Launch, now: datetime) -> None:
-        """End what the launch left unended, and note its failure where nothing else does."""
-        if launch.state is not LaunchState.FAILED:
+        """End what the launch left unended, and note that it came to nothing where nothing else does."""
+        if launch.state not in _CAME_TO_NOTHING:
             return
         try:
             if not self._end_its_runs(launch, now):
-                self._note_failure(launch, now)
+                self._note_run(launch, now)
         except CatalogError as fault:
             self._complain(fault.message)
 
@@ -43,23 +47,25 @@ class Aftermath:
         catalog = self._catalog()
         if catalog is None:
             return False
-        for run in catalog.ledger.cut_off(launch.id, now, launch.reason):
+        for run in catalog.ledger.cut_off(launch.id, now, launch.reason, _CAME_TO_NOTHING[launch.state]):
             self._open_finding(catalog, _subject(run.job, run.target), launch, run.id, now)
         return bool(list(catalog.queries.runs(RunQuery(launch=launch.id, limit=1))))
 
-    def _note_failure(self, launch: Launch, now: datetime) -> None:
-        run = _failed_run(launch, self._host, now)
+    def _note_run(self, launch: Launch, now: datetime) -> None:
+        run = _run_of(launch, self._host, now)
         catalog = self._catalog()
         record_or_spool(Record(run), None if catalog is None else catalog.ledger, self._spool)
         if catalog is not None:
             self._open_finding(catalog, run.problems[0].subject, launch, run.id, now)
 
     def _open_finding(self, catalog: Catalog, subject: str, launch: Launch, run: str, now: datetime) -> None:
+        if launch.state is not LaunchState.FAILED:
+            return
         message = f"{subject}: {launch.reason}"
         catalog.ledger.open_finding(Finding(uuid.uuid4().hex, FindingKind.RUN_FAILED, subject, message, now, run=run))
 
 
-def _failed_run(launch: Launch, host: str, now: datetime) -> Run:
+def _run_of(launch: Launch, host: str, now: datetime) -> Run:
     is_job = launch.work.kind is WorkKind.JOB
     job, target = launch.work.name if is_job else "", launch.work.targets[0]
     return Run(
@@ -70,7 +76,7 @@ def _failed_run(launch: Launch, host: str, now: datetime) -> Run:
         started=launch.started or now,
         target=target,
         ended=now,
-        outcome=RunOutcome.FAILED,
+        outcome=_CAME_TO_NOTHING[launch.state],
         problems=(Problem(_subject(job, target), launch.reason),),
         trigger=launch.trigger,
         user=launch.user,

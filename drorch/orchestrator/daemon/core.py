@@ -11,7 +11,7 @@ from drorch.catalog.launches import Launches
 from drorch.clock import Clock
 from drorch.errors import ConfigError
 from drorch.model.event import launch_ended, launch_started
-from drorch.model.launch import Launch, LaunchState, Pause
+from drorch.model.launch import Launch, LaunchState, Pause, StopCause
 from drorch.model.timetable import next_due
 from drorch.orchestrator.daemon.aftermath import Aftermath
 from drorch.orchestrator.daemon.agenda import Agenda, launched_after
@@ -131,13 +131,13 @@ class Core:
         for waiting in [one.launch for one in self.runs.waiting.values() if one.launch.due is None]:
             self.cancel(waiting, reason)
         for running in self.runs.running.values():
-            running.ward.stop(reason)
+            running.ward.stop(reason, StopCause.SHUTDOWN)
 
     def cancel(self, launch: Launch, reason: str) -> None:
         """Stop a launch that runs, or take one out of the queue."""
         running = self.runs.running.get(launch.id)
         if running is not None:
-            running.ward.stop(reason)
+            running.ward.stop(reason, StopCause.CANCELLED)
         elif launch.id in self.runs.waiting:
             self._over(self.runs.drop(launch, reason, self.clock.now()), None)
 
@@ -188,7 +188,7 @@ class Core:
         """Settle a launch whose process has ended, or never began, and launch what follows from it."""
         now = self.clock.now()
         over = settled(launch, ending, now)
-        if self.stopping and ending.stopped and ending.reason.endswith(STOPPED):
+        if ending.stopped is StopCause.SHUTDOWN:
             retry = again_after_cut_off(launch, now)
         else:
             retry = retry_of(launch, ending, entry.conduct.retries, now, self._next_due(entry, launch))

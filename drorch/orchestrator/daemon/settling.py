@@ -14,7 +14,7 @@ from drorch.errors import (
     TargetUnavailable,
 )
 from drorch.model.conduct import Retries
-from drorch.model.launch import Launch, LaunchState
+from drorch.model.launch import Launch, LaunchState, StopCause
 from drorch.orchestrator.daemon.agenda import is_late
 from drorch.process.identity import own_identity
 
@@ -32,12 +32,12 @@ _UNTIL_IT_ANSWERS = Retries(times=1000, delay=timedelta(minutes=1), longest=time
 class Ending:
     """How a process ended: its exit code, or None where it had none, and why, in one line, where it was not well.
 
-    `stopped` is set where drorch itself ended it, on somebody's word or because it took too long.
+    `stopped` says why drorch itself ended it, where it did.
     """
 
     exit_code: int | None
     reason: str = ""
-    stopped: bool = False
+    stopped: StopCause | None = None
 
 
 def settled(launch: Launch, ending: Ending, now: datetime) -> Launch:
@@ -48,7 +48,9 @@ def settled(launch: Launch, ending: Ending, now: datetime) -> Launch:
 
 
 def _state(ending: Ending) -> LaunchState:
-    if ending.stopped or ending.exit_code is None:
+    if ending.stopped is not None:
+        return LaunchState.CANCELLED if ending.stopped is StopCause.CANCELLED else LaunchState.FAILED
+    if ending.exit_code is None:
         return LaunchState.FAILED
     if ending.exit_code == Outcome.OK:
         return LaunchState.OK
@@ -81,7 +83,7 @@ def retry_of(
     What was asked for by hand is not, nor what was stopped, nor what failed for a reason that stays. An attempt that
     would begin when the next time is due already leaves it to that.
     """
-    if launch.due is None or ending.stopped or not _may_pass(ending):
+    if launch.due is None or ending.stopped is not None or not _may_pass(ending):
         return None
     wanted = retries
     if ending.exit_code == _UNAVAILABLE and retries.times == 0 and is_late(launch):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drorch.model.launch import StopCause
+
 _MOST_CHARACTERS = 8192
 
 
@@ -46,13 +48,13 @@ class Ended:
 
     `exit_code` is None where a signal ended it. `reason` says in one line why it did not end well: a signal, being
     stopped, or what it complained of last. It is empty where that is not known, and what was reported may tell.
-    `stopped`: drorch ended it, on somebody's word or because it took too long.
+    `stopped`: why drorch ended it; None where it did not.
     `out_of_memory`: it may have died for want of memory.
     """
 
     exit_code: int | None
     reason: str = ""
-    stopped: bool = False
+    stopped: StopCause | None = None
     out_of_memory: bool = False
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from drorch.model.launch import WorkKind
+from drorch.model.launch import StopCause, WorkKind
 from drorch.model.run import Trigger
 
 _MOST_CHARACTERS = 1024
@@ -76,15 +76,24 @@ class Order:
             raise ValueError("this is no order") from fault
 
 
-def stop_word(reason: str) -> str:
-    """What asks a worker to end, as one line of JSON."""
-    return json.dumps({"stop": reason[:_MOST_CHARACTERS]}, separators=(",", ":"))
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a worker is to end: in words, and as one of the causes that there are."""
 
+    reason: str
+    cause: StopCause
 
-def stop_reason(text: str) -> str | None:
-    """Why a worker is to end; None where the line asks for something else, or nothing that is known."""
-    try:
-        reason = json.loads(text)["stop"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return reason if isinstance(reason, str) else None
+    def to_json(self) -> str:
+        """What asks a worker to end, as one line of JSON."""
+        said = {"stop": self.reason[:_MOST_CHARACTERS], "cause": self.cause.value}
+        return json.dumps(said, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> "Stop | None":
+        """The same again; None where the line asks for something else, or nothing that is known."""
+        try:
+            said = json.loads(text)
+            reason, cause = said["stop"], StopCause(said["cause"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return Stop(reason, cause) if isinstance(reason, str) else None

@@ -15,9 +15,10 @@ from pathlib import Path
 from drorch.clock import Clock
 from drorch.errors import Outcome
 from drorch.model.conduct import Allowance, DiskPriority
+from drorch.model.launch import StopCause
 from drorch.orchestrator.supervision.heard import Complained, Ended, Heard, Moved, Reported, Said, understood
 from drorch.orchestrator.supervision.log import Log
-from drorch.orchestrator.supervision.order import Order, stop_word
+from drorch.orchestrator.supervision.order import Order, Stop
 from drorch.process.family import QUIET_LOOKS, strike
 from drorch.process.identity import ProcessIdentity
 from drorch.process.supervised import Supervised, Terms, WorkerEnd, worker_command
@@ -71,7 +72,7 @@ class Ward:
         self._worker.say(charge.order.to_json())
         self._hears = self._reads = True
         self._deadline = None if charge.max_runtime is None else clock.monotonic() + charge.max_runtime.total_seconds()
-        self._reason = ""
+        self._stop: Stop | None = None
         self._asked: float | None = None
         self._pressed = self._killing = False
         self._complaint = ""
@@ -112,20 +113,20 @@ class Ward:
         grace = self._charge.grace.total_seconds()
         return self._asked + (grace if self._pressed else grace / 2)
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, cause: StopCause) -> None:
         """Ask it to end, for a reason that its runs will say: "somebody cancelled it". The first reason counts."""
         if self._asked is not None or self._is_over:
             return
-        self._reason = reason
+        self._stop = Stop(reason, cause)
         self._asked = self._clock.monotonic()
         self._log.line(f"it is to stop: {reason}")
-        if not self._worker.say(stop_word(reason)):
+        if not self._worker.say(self._stop.to_json()):
             self._press()
 
-    def kill(self, reason: str) -> None:
+    def kill(self, reason: str, cause: StopCause) -> None:
         """Kill it with all its family now; that it has ended is heard as always."""
         if not self._is_over:
-            self._reason = self._reason or reason
+            self._stop = self._stop or Stop(reason, cause)
             self._killing = True
             strike(self.launch)
 
@@ -197,7 +198,7 @@ class Ward:
         now = self._clock.monotonic()
         if self._deadline is not None and now >= self._deadline and self._asked is None:
             assert self._charge.max_runtime is not None
-            self.stop(f"it took longer than {duration_text(self._charge.max_runtime)}")
+            self.stop(f"it took longer than {duration_text(self._charge.max_runtime)}", StopCause.OVERRUN)
         if self._asked is not None:
             waited = now - self._asked
             if waited >= self._charge.grace.total_seconds() / 2 and not self._pressed:
@@ -225,13 +226,13 @@ class Ward:
 
     def _finish(self, end: WorkerEnd) -> Ended:
         # Who was asked to stop and ended well all the same had done everything.
-        stopped = bool(self._reason) and end.code != 0
-        if stopped:
-            reason = f"it was stopped: {self._reason}"
+        stopped = self._stop if end.code != 0 else None
+        if stopped is not None:
+            reason = f"it was stopped: {stopped.reason}"
         elif end.code is None:
             reason = f"its process {end.words}"
         else:
             reason = "" if self._is_told_why or end.code in _SPOKEN_FOR else self._complaint
         self._log.line(f"its process {end.words}")
         self.close()
-        return Ended(end.code, reason, stopped, end.out_of_memory)
+        return Ended(end.code, reason, None if stopped is None else stopped.cause, end.out_of_memory)

@@ -18,7 +18,9 @@ from drorch.catalog.migrate import upgrade
 from drorch.catalog.open import Catalog, CatalogPlace, open_catalog
 from drorch.errors import ConfigError, IntegrityError
 from drorch.model.event import Event
+from drorch.model.finding import FindingKind
 from drorch.model.launch import Launch, LaunchState, Pause, WorkKind
+from drorch.model.run import RunOutcome
 from drorch.orchestrator.control.contract import Identity
 from drorch.orchestrator.daemon.core import STOPPED, Core
 from drorch.orchestrator.daemon.house import House
@@ -386,4 +388,10 @@ def test_what_the_end_of_the_daemon_stops_is_taken_up_again_and_what_was_cancell
         core.cancel(running.launch, "root cancelled it")
     core.stop(STOPPED)
     until_idle(core)
-    assert building.states() == [("homes", "failed"), *([] if cancelled else [("homes", "queued")])]
+    expected = [("homes", "cancelled")] if cancelled else [("homes", "failed"), ("homes", "queued")]
+    assert building.states() == expected
+    outcomes = {one.outcome for one in building.catalog.queries.runs()}
+    findings = [one.kind for one in building.catalog.queries.findings()]
+    assert (outcomes, findings) == (
+        ({RunOutcome.CANCELLED}, []) if cancelled else ({RunOutcome.FAILED}, [FindingKind.RUN_FAILED])
+    )

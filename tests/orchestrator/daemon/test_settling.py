@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from drorch.model.conduct import Retries
-from drorch.model.launch import LaunchState
+from drorch.model.launch import LaunchState, StopCause
 from drorch.orchestrator.daemon.settling import Ending, again_after_cut_off, cut_off, retry_of, settled
 from drorch.process.identity import own_identity
 from tests.orchestrator.daemon.making import NOON, job, launch, minutes
@@ -26,7 +26,10 @@ KILLED = Ending(None, "its process was killed by SIGKILL")
         (WRONG_PASSWORD, LaunchState.FAILED),
         (Ending(1), LaunchState.FAILED),
         (KILLED, LaunchState.FAILED),
-        (Ending(0, "it was stopped: ann cancelled it", stopped=True), LaunchState.FAILED),
+        (Ending(130, "it was stopped: ann cancelled it", StopCause.CANCELLED), LaunchState.CANCELLED),
+        (Ending(None, "it was stopped: ann cancelled it", StopCause.CANCELLED), LaunchState.CANCELLED),
+        (Ending(130, "it was stopped: it took longer than 1s", StopCause.OVERRUN), LaunchState.FAILED),
+        (Ending(130, "it was stopped: the daemon was stopped", StopCause.SHUTDOWN), LaunchState.FAILED),
     ],
 )
 def test_how_it_ended_is_what_is_said(ending: Ending, state: LaunchState) -> None:
@@ -55,7 +58,7 @@ def test_no_delay_is_longer_than_the_longest() -> None:
     assert again.begins - NOON <= minutes(66)
 
 
-@pytest.mark.parametrize("ending", [WRONG_PASSWORD, Ending(3), Ending(0), Ending(20, "stopped", stopped=True)])
+@pytest.mark.parametrize("ending", [WRONG_PASSWORD, Ending(3), Ending(0), Ending(20, "stopped", StopCause.CANCELLED)])
 def test_what_stays_or_was_meant_is_not_tried_again(ending: Ending) -> None:
     assert retry_of(launch(job("homes")), ending, TWICE, NOON, None) is None
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from drorch.model.launch import WorkKind
+from drorch.model.launch import StopCause, WorkKind
 from drorch.model.run import Trigger
-from drorch.orchestrator.supervision.order import Order, stop_reason, stop_word
+from drorch.orchestrator.supervision.order import Order, Stop
 from tests.orchestrator.supervision.watching import an_order
 
 
@@ -41,7 +41,10 @@ def test_an_order_with_a_fault_is_refused(change: dict[str, object]) -> None:
 
 
 def test_the_word_to_stop_says_why() -> None:
-    assert stop_reason(stop_word("it took\ntoo ä long")) == "it took\ntoo ä long"
-    assert len(stop_word("ä" * 100_000)) < 65536
-    for text in ("", "{", "[]", "7", '{"stop": 7}', an_order().to_json()):
-        assert stop_reason(text) is None
+    for cause in StopCause:
+        stop = Stop("it took\ntoo ä long", cause)
+        assert Stop.from_json(stop.to_json()) == stop
+    assert len(Stop("ä" * 100_000, StopCause.OVERRUN).to_json()) < 65536
+    unknown = ('{"stop": 7, "cause": "overrun"}', '{"stop": "it"}', '{"stop": "it", "cause": "moon"}')
+    for text in ("", "{", "[]", "7", *unknown, an_order().to_json()):
+        assert Stop.from_json(text) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from drorch.model.conduct import Allowance, DiskPriority
+from drorch.model.launch import StopCause
 from drorch.orchestrator.supervision.heard import Complained, Ended, Moved, Reported, Said
 from drorch.orchestrator.supervision.order import Order
 from drorch.process.commands import ChildFailed
@@ -116,22 +117,22 @@ def test_being_asked_to_stop_reaches_the_worker_with_its_reason(tmp_path: Path) 
     with ward_over(tmp_path, python(code)) as ward:
         while Complained("ready") not in turn(ward):
             pass
-        ward.stop("somebody cancelled it")
-        ward.stop("another reason")
-        assert ended(ward) == Ended(130, "it was stopped: somebody cancelled it", stopped=True)
-        assert b'{"stop":"somebody cancelled it"}' in log_of(tmp_path, ward)
+        ward.stop("somebody cancelled it", StopCause.CANCELLED)
+        ward.stop("another reason", StopCause.SHUTDOWN)
+        assert ended(ward) == Ended(130, "it was stopped: somebody cancelled it", StopCause.CANCELLED)
+        assert b'{"stop":"somebody cancelled it","cause":"cancelled"}' in log_of(tmp_path, ward)
 
 
 def test_one_that_ended_well_was_not_stopped(tmp_path: Path) -> None:
     with ward_over(tmp_path, python("line.wait_for_line(60)")) as ward:
-        ward.stop("too late")
+        ward.stop("too late", StopCause.CANCELLED)
         assert ended(ward) == Ended(0)
 
 
 def test_one_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     code = "print(line.wait_for_line(60), flush=True)\nsys.exit(130)"
     with ward_over(tmp_path, python(code), max_runtime=timedelta(seconds=1)) as ward:
-        assert ended(ward) == Ended(130, "it was stopped: it took longer than 1s", stopped=True)
+        assert ended(ward) == Ended(130, "it was stopped: it took longer than 1s", StopCause.OVERRUN)
 
 
 def test_one_that_does_not_listen_is_asked_by_a_signal(tmp_path: Path) -> None:
@@ -139,8 +140,8 @@ def test_one_that_does_not_listen_is_asked_by_a_signal(tmp_path: Path) -> None:
     with ward_over(tmp_path, shell(script), grace=timedelta(seconds=1)) as ward:
         while "ready" not in ward.tail:
             turn(ward)
-        ward.stop("enough")
-        assert ended(ward) == Ended(130, "it was stopped: enough", stopped=True)
+        ward.stop("enough", StopCause.SHUTDOWN)
+        assert ended(ward) == Ended(130, "it was stopped: enough", StopCause.SHUTDOWN)
         assert b"asked" in log_of(tmp_path, ward)
 
 
@@ -150,15 +151,15 @@ def test_one_that_does_not_obey_is_killed_whole_after_its_grace(tmp_path: Path) 
         while "pid" not in ward.tail:
             turn(ward)
         pid = int(ward.tail.split()[1])
-        ward.stop("enough")
-        assert ended(ward) == Ended(None, "it was stopped: enough", stopped=True)
+        ward.stop("enough", StopCause.SHUTDOWN)
+        assert ended(ward) == Ended(None, "it was stopped: enough", StopCause.SHUTDOWN)
         assert not lives(pid)
 
 
 def test_killing_does_not_ask(tmp_path: Path) -> None:
     with ward_over(tmp_path, shell("trap '' TERM; setsid sleep 600 & sleep 600")) as ward:
-        ward.kill("the machine goes down")
-        assert ended(ward) == Ended(None, "it was stopped: the machine goes down", stopped=True)
+        ward.kill("the machine goes down", StopCause.SHUTDOWN)
+        assert ended(ward) == Ended(None, "it was stopped: the machine goes down", StopCause.SHUTDOWN)
         assert family_of(ward.launch) == []
 
 
@@ -190,7 +191,7 @@ def test_a_flood_is_kept_within_bounds_and_does_not_hold_up_the_loop(tmp_path: P
         assert grown < 64 * 1024, f"{grown} KiB more"
         assert turns >= 15
         assert (tmp_path / "logs" / f"{ward.launch}.log").stat().st_size <= 256 * 1024
-        ward.kill("enough")
+        ward.kill("enough", StopCause.SHUTDOWN)
         ended(ward)
     assert len(log_of(tmp_path, ward)) <= 256 * 1024
 
@@ -223,6 +224,6 @@ def test_an_interrupt_of_the_terminal_does_not_reach_it(tmp_path: Path) -> None:
         while "ready" not in ward.tail:
             turn(ward)
         assert os.getpgid(ward.identity.pid) != os.getpgrp()
-        ward.kill("enough")
+        ward.kill("enough", StopCause.SHUTDOWN)
         assert ended(ward).exit_code is None
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drorch.clock import SystemClock
-from drorch.model.launch import WorkKind
+from drorch.model.launch import StopCause, WorkKind
 from drorch.model.run import Trigger
 from drorch.orchestrator.supervision.heard import Ended, Heard
 from drorch.orchestrator.supervision.order import Order
@@ -50,7 +50,7 @@ def ward_over(state_dir: Path, command: tuple[str, ...], order: Order | None = N
     try:
         yield ward
     finally:
-        ward.kill("the test is over")
+        ward.kill("the test is over", StopCause.SHUTDOWN)
         ward.close()
 
 
