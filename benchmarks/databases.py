@@ -1,13 +1,14 @@
 """Measures dumps of databases: `python -m benchmarks.databases --kind postgresql [--size-mb 1000] [--passes 3]`.
 
 In alternating passes: the kind's own tool into a pipe that discards, the same dump as drorch reads it (parts read and
-discarded, facts found), and the whole of `drorch run`. Then what second backups store after 1 % of the rows changed,
-one after the other and scattered, and the most memory that runs of two sizes take.
+discarded, facts found), the tool into `restic backup --stdin`, and the whole of `drorch run`. Then what second backups
+store after 1 % of the rows changed, one after the other and scattered, and the most memory that runs of two sizes take.
 """
 
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from benchmarks.dumped import KINDS, Dumped
 from benchmarks.machine import this_machine
 from benchmarks.measure import BenchmarkFailed, Command, Measurement, measured
 from benchmarks.report import update_results
+from benchmarks.tools import REFERENCES, Restic, find
 from drorch.app.databases.sources import kind_of
 from drorch.clock import SystemClock
 from drorch.repository.repository import initialize
@@ -53,6 +55,8 @@ class Figures:
     bare_seconds: float
     session_seconds: float
     run_seconds: float
+    restic: str
+    restic_seconds: float
     peak_mb: float
     quarter_peak_mb: float
     first_mb: float
@@ -68,6 +72,11 @@ class Figures:
     def run_ratio(self) -> float:
         """The whole run against the bare tool."""
         return self.run_seconds / self.bare_seconds
+
+    @property
+    def restic_ratio(self) -> float:
+        """The tool into restic against the bare tool."""
+        return self.restic_seconds / self.bare_seconds
 
 
 class Installation:
@@ -109,8 +118,40 @@ class Installation:
         return sum(path.stat().st_size for path in (self._repository / "data").rglob("*") if path.is_file())
 
 
+class Peer:
+    """restic, the newest that is here, fed by the tool; it keeps no facts, and its repository is made anew."""
+
+    def __init__(self, folder: Path) -> None:
+        found = next((one for name in reversed(REFERENCES) if not isinstance(one := find(name), str)), None)
+        if found is None or not isinstance(found.tool, Restic):
+            raise BenchmarkFailed("restic was not found")
+        self.version = f"restic {found.version}"
+        self._program = shlex.quote(str(found.tool.program))
+        self._folder = folder
+        self._repository = folder / "repository"
+        (folder / "password").write_text(_PASSWORD)
+
+    def run(self, dumped: Dumped) -> Measurement:
+        """Pipe the tool's output into a first backup."""
+        given = {
+            "RESTIC_REPOSITORY": str(self._repository),
+            "RESTIC_PASSWORD_FILE": str(self._folder / "password"),
+            "RESTIC_CACHE_DIR": str(self._folder / "cache"),
+        }
+        environment = {**os.environ, **given, **dumped.variables}
+        subprocess.run(["rm", "-rf", self._repository], check=True)
+        self._do(f"{self._program} init", environment)
+        return self._do(f"{shlex.join(dumped.bare)} | {self._program} backup --stdin", environment)
+
+    def _do(self, line: str, environment: dict[str, str]) -> Measurement:
+        return measured(
+            Command(["bash", "-o", "pipefail", "-c", line], environment, self._folder), self._folder / "log"
+        )
+
+
 def measure(plan: Plan, folder: Path) -> Figures:
     """Make the database, and measure, in an empty folder."""
+    peer = Peer(_made(folder / "peer"))
     with ExitStack() as exits:
         small = exits.enter_context(KINDS[plan.kind]())
         small.fill(folder, max(1, plan.size_mb // 4))
@@ -119,11 +160,12 @@ def measure(plan: Plan, folder: Path) -> Figures:
         quarter_peak = installation.run().peak_pss_bytes
         small.grow(plan.size_mb)
         installation = Installation(_made(folder / "whole"), small.toml)
-        bare, session, runs, size = [], [], [], 0
+        bare, session, piped, runs, size = [], [], [], [], 0
         for _ in range(plan.passes):
             seconds, size = _bare(small)
             bare.append(seconds)
             session.append(_session(small))
+            piped.append(peer.run(small).wall_seconds)
             installation.begin()
             runs.append(installation.run())
         first = installation.stored
@@ -139,6 +181,8 @@ def measure(plan: Plan, folder: Path) -> Figures:
         bare_seconds=statistics.median(bare),
         session_seconds=statistics.median(session),
         run_seconds=statistics.median(one.wall_seconds for one in runs),
+        restic=peer.version,
+        restic_seconds=statistics.median(piped),
         peak_mb=max(one.peak_pss_bytes for one in runs) / 1e6,
         quarter_peak_mb=quarter_peak / 1e6,
         first_mb=first / 1e6,
@@ -190,6 +234,10 @@ def section(plan: Plan, figures: Figures, machine: str) -> str:
         (f"{figures.tool} into a pipe that discards, s", f"{figures.bare_seconds:.2f}"),
         ("the same read by drorch, facts found, s", f"{figures.session_seconds:.2f} ({figures.session_ratio:.2f})"),
         ("`drorch run`, s", f"{figures.run_seconds:.2f} ({figures.run_ratio:.2f})"),
+        (
+            f"the tool into `{figures.restic} backup --stdin`, s",
+            f"{figures.restic_seconds:.2f} ({figures.restic_ratio:.2f})",
+        ),
         ("peak PSS of the run, MB", f"{figures.peak_mb:.0f}"),
         ("peak PSS of a run on a quarter of the size, MB", f"{figures.quarter_peak_mb:.0f}"),
         ("stored by the first backup, MB", f"{figures.first_mb:.1f}"),
@@ -199,6 +247,10 @@ def section(plan: Plan, figures: Figures, machine: str) -> str:
     verdicts = [
         (figures.session_ratio <= _MOST_OF_BARE, f"read by drorch, at most {_MOST_OF_BARE} of the bare tool"),
         (figures.run_ratio <= _MOST_OF_BARE, f"`drorch run`, at most {_MOST_OF_BARE} of the bare tool"),
+        (
+            figures.run_seconds <= figures.restic_seconds,
+            f"`drorch run`, at most what the tool into {figures.restic} takes",
+        ),
         (figures.stored_contiguous <= _MOST_STORED, f"contiguous changes, at most {_MOST_STORED:.0%} of the first"),
         (
             figures.peak_mb <= _MEMORY_GROWTH * figures.quarter_peak_mb,
