@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from drorch.app.locations import Location
 from drorch.app.opening import Patience, bare_target, wrapped
 from drorch.clock import SystemClock
+from drorch.errors import RepositoryMissing
 from drorch.repository.unlocking import Unlocked, unlock
 
 
@@ -33,6 +34,7 @@ class Unlocking:
         clock = SystemClock()
         secret = password.read()
         self.target = bare_target(location, clock)
+        self._name = location.name
         self._outcome: Unlocked | BaseException | None = None
         # A target that does not answer at all is given up in seconds: nothing has begun yet.
         briefly = wrapped(self.target, location, Patience.BRIEF, clock)
@@ -58,6 +60,9 @@ class Unlocking:
     def result(self) -> Unlocked:
         """What the password gave, once it is there. Raises what `unlock` raises."""
         self._thread.join()
+        if isinstance(self._outcome, RepositoryMissing) and self._name is not None:
+            hint = f"Check the path; to make a new repository there, type: drorch init -t {self._name}"
+            raise RepositoryMissing(self._outcome.message, hint=hint) from self._outcome
         if not isinstance(self._outcome, Unlocked):
             assert self._outcome is not None
             raise self._outcome

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from drorch.errors import IntegrityError, ObjectMissing, RepositoryMissing, WrongPassword
+from drorch.errors import IntegrityError, ObjectMissing, WrongPassword
 from drorch.process.identity import user_name
 from drorch.repository import timestamps
 from drorch.repository.crypto import Box, BoxKey
@@ -93,7 +93,7 @@ def open_key(target: Target, password: str) -> OpenedKey:
     """The master key, by the first key file that the password opens.
 
     A damaged or foreign key file does not hide the good ones. Raises `WrongPassword` where none opens,
-    `IntegrityError` where none opens and some could not be read, `RepositoryMissing` where there is none.
+    and `IntegrityError` where none opens and some could not be read, or where there is none.
     """
     faults: list[str] = []
     found = [key_id for key_id, item in stored_ids(target, FileKind.KEY) if item.size]
@@ -108,7 +108,7 @@ def open_key(target: Target, password: str) -> OpenedKey:
         if master is not None:
             return OpenedKey(key_id, master)
     if not found:
-        raise RepositoryMissing(
+        raise IntegrityError(
             f"{target.properties.description} has no key file", hint="Restore its keys folder from a copy."
         )
     if faults:

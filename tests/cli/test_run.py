@@ -1,6 +1,7 @@
 """drorch run as an administrator meets it: a configuration, jobs, targets, and the worst exit code."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -95,3 +96,17 @@ def test_what_does_not_exist_is_said(place: Path, arguments: tuple[str, ...], st
     done = drorch("-c", place / "jobs.toml", *arguments, status=status)
     assert part in done.stderr.decode()
     assert len(done.stderr.decode().splitlines()) == 1
+
+
+def test_a_target_without_a_repository_says_how_to_make_one(place: Path) -> None:
+    shutil.rmtree(place / "two")
+    line = drorch("-c", place / "jobs.toml", "run", "homes", status=24).stderr.decode().strip()
+    assert line.count("\n") == 0 and line.endswith("type: drorch init -t two")
+    drorch("-c", place / "jobs.toml", *line.rpartition("drorch ")[2].split())
+    drorch("-c", place / "jobs.toml", "run", "homes")
+
+
+def test_a_repository_that_lost_its_keys_is_damaged_and_not_to_be_made_anew(place: Path) -> None:
+    shutil.rmtree(place / "two" / "keys")
+    done = drorch("-c", place / "jobs.toml", "-t", "two", "snapshots", status=13)
+    assert b"keys folder" in done.stderr and b"init" not in done.stderr
