@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Damage, tuple[str, ...], int]] = {
     "empty config": (lambda repository: _rewrite(_config(repository), b""), ("snapshots",), 13),
     "flipped key": (_flip(_only("keys")), ("snapshots",), 13),
     "truncated key": (_truncate(_only("keys")), ("snapshots",), 13),
-    "no key": (_remove(_only("keys")), ("snapshots",), 10),
+    "no key": (_remove(_only("keys")), ("snapshots",), 13),
     "a key that is none": (_replace_keys(b"not a key"), ("snapshots",), 13),
     "a key that asks for too much": (_replace_keys(ILLEGAL_KEY), ("snapshots",), 13),
     "flipped index, restore": (_flip(_only("index")), ("restore", "latest", "--to", "{}"), 13),
