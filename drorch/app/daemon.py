@@ -4,6 +4,7 @@ Imported by name. Nothing of the engine is loaded with it, and no secret of a re
 """
 
 import contextlib
+import hashlib
 import os
 import pwd
 import threading
@@ -33,6 +34,7 @@ from drorch.orchestrator.notify import Announcer, Asked
 from drorch.orchestrator.supervision.log import last_words
 from drorch.orchestrator.supervision.order import Order
 from drorch.orchestrator.supervision.ward import Charge, Ward
+from drorch.process.family import belonging_to
 from drorch.process.inhibitor import Inhibitor
 from drorch.reporting.journal import Journal, Level
 from drorch.reporting.pings import Monitors, Pinger, Sayings
@@ -42,6 +44,9 @@ _REOPEN_SECONDS = 60.0
 _CATALOG_SECONDS = 5.0
 """How long the loop waits for others who write into the catalog: what it cannot write it writes later."""
 _MONITORS_SECONDS = 5.0
+_LAST_SECONDS = 5.0
+"""How long commands that the daemon itself started may take to die once they are killed."""
+_FAMILY_DIGITS = 32
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _LEVELS = {level.word: level for level in Level}
 
@@ -58,19 +63,21 @@ def run_daemon(config_file: str | None, journal: Callable[[Configuration], Journ
     def warn(words: str) -> None:
         log.note(Level.WARNING, words)
 
-    cabinet = Cabinet(place_of(configuration), warn, clock)
     # Nothing is written before it is certain that this is the only one: what another goes by is not to be changed.
+    # Nor is anything started before that: what an earlier daemon's own commands left running is ended by then.
     with (
         only_daemon(configuration.state_dir),
-        cabinet,
+        belonging_to(_family_of(configuration), _LAST_SECONDS),
+        Cabinet(place_of(configuration), warn, clock) as cabinet,
         Pinger(Monitors(), log, clock, _sayings(configuration)) as pinger,
     ):
         installation = _Installation(configuration, config_file, cabinet, pinger, log, keep_copy(configuration, text))
-        installation.use_monitors()
         inhibitor = Inhibitor("a backup is under way", lambda words: log.note(Level.INFO, words))
         try:
+            installation.use_monitors()
             serve(installation.house(inhibitor, clock), roster_of(configuration, clock.now()), clock)
         finally:
+            installation.is_over = True
             inhibitor.close()
 
 
@@ -121,6 +128,7 @@ class _Installation:
     copy: str
     clock: Clock = field(init=False)
     tidying: threading.Thread | None = None
+    is_over: bool = False
 
     def house(self, inhibitor: Inhibitor, clock: Clock) -> House:
         """The same as the daemon is given it."""
@@ -169,13 +177,20 @@ class _Installation:
         """
         configuration = self.configuration
 
+        def is_wanted() -> bool:
+            return self.configuration is configuration and not self.is_over
+
         def read() -> None:
-            monitors = monitors_of(configuration, lambda words: self.journal.note(Level.WARNING, words))
-            if self.configuration is configuration:
+            monitors = monitors_of(configuration, lambda words: self.journal.note(Level.WARNING, words), is_wanted)
+            if is_wanted():
                 self.pinger.use(monitors)
 
         reading = threading.Thread(target=read, daemon=True, name="monitors")
-        reading.start()
+        try:
+            reading.start()
+        except RuntimeError as fault:  # no thread is to be had just now
+            self.journal.note(Level.WARNING, f"monitors are told as before, until the next reload: {fault}")
+            return
         reading.join(_MONITORS_SECONDS)
 
     def tidy_up(self) -> None:
@@ -255,6 +270,11 @@ def _require_same_place(old: Configuration, new: Configuration) -> None:
             f"{new.file}: {' and '.join(moved)} cannot change while the daemon runs",
             hint="Restart it: systemctl restart drorch",
         )
+
+
+def _family_of(configuration: Configuration) -> str:
+    """What the commands that a daemon itself starts are known by: the same for every daemon of a state_dir."""
+    return f"daemon-{hashlib.sha256(bytes(_real(configuration.state_dir))).hexdigest()[:_FAMILY_DIGITS]}"
 
 
 def _real(path: Path) -> Path:

@@ -17,24 +17,26 @@ from drorch.secrets import SecretRef
 Tell = Callable[[str], None]
 
 
-def monitors_of(configuration: Configuration, tell: Tell) -> Monitors:
-    """Who is told what. A monitor whose URL cannot be read is told nothing, which is said."""
-    jobs: dict[str, Monitor] = {}
-    for job in configuration.jobs.values():
-        found = None if job.ping is None else _monitor(f"job {job.name}", job.ping, tell)
-        if found is not None:
-            jobs[job.name] = found
+def monitors_of(configuration: Configuration, tell: Tell, is_wanted: Callable[[], bool] = lambda: True) -> Monitors:
+    """Who is told what. A monitor whose URL cannot be read is told nothing, which is said.
+
+    Once it is not wanted any more, no further URL is read, and nothing said.
+    """
+
+    def read(subject: str, url: str | SecretRef | None) -> Monitor | None:
+        if url is None or not is_wanted():
+            return None
+        try:
+            return monitor(subject, url if isinstance(url, str) else url.read())
+        except DrorchError as fault:
+            if is_wanted():
+                tell(f"the ping of {subject}: {fault.message}")
+            return None
+
+    found = {str(job.name): read(f"job {job.name}", job.ping) for job in configuration.jobs.values()}
+    jobs = {name: one for name, one in found.items() if one is not None}
     spec = configuration.daemon
-    own = None if spec.ping is None else _monitor("the daemon", spec.ping, tell)
-    return Monitors(jobs, own, spec.ping_every)
-
-
-def _monitor(subject: str, url: str | SecretRef, tell: Tell) -> Monitor | None:
-    try:
-        return monitor(subject, url if isinstance(url, str) else url.read())
-    except DrorchError as fault:
-        tell(f"the ping of {subject}: {fault.message}")
-        return None
+    return Monitors(jobs, read("the daemon", spec.ping), spec.ping_every)
 
 
 class _Telling:

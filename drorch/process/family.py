@@ -1,7 +1,8 @@
 """A family: all processes that work for one launch, whatever sessions and groups they made, and how it is killed whole.
 
 Every process of a launch carries its id in its environment and hands it on (proc(5), /proc/PID/environ). What a member
-started with an environment of its own is found as its descendant, for as long as its parents live.
+started with an environment of its own is found as its descendant, for as long as its parents live. What the daemon
+starts for itself is a family, too.
 """
 
 import contextlib
@@ -54,6 +55,26 @@ def kill_family(cookie: str, seconds: float, spared: Collection[int] = ()) -> bo
         if quiet < QUIET_LOOKS:
             clock.sleep(_PAUSE_SECONDS)
     return True
+
+
+@contextlib.contextmanager
+def belonging_to(cookie: str, seconds: float) -> Iterator[None]:
+    """All that this process starts meanwhile, and that is given no other family, is of this one.
+
+    What an earlier process left of it is killed first, and what there is of it at the end, within so many seconds
+    each. This process itself is none of it (proc(5): /proc/PID/environ is what a process began with).
+    """
+    kill_family(cookie, seconds)
+    before = os.environ.get(FAMILY_VARIABLE)
+    os.environ[FAMILY_VARIABLE] = cookie
+    try:
+        yield
+    finally:
+        kill_family(cookie, seconds)
+        if before is None:
+            del os.environ[FAMILY_VARIABLE]
+        else:
+            os.environ[FAMILY_VARIABLE] = before
 
 
 def _members(cookie: str) -> dict[int, int]:

@@ -72,9 +72,12 @@ def command_job(name: str, *argv: str, more: str = "") -> str:
 
 
 class Daemon:
-    """A running daemon. Its log is read from a file; what it tells the service manager is not lost."""
+    """A running daemon. Its log is read from a file; what it tells the service manager is not lost.
 
-    def __init__(self, config: Path, extra: Mapping[str, str] | None = None) -> None:
+    `prefix` is a command that becomes the daemon.
+    """
+
+    def __init__(self, config: Path, extra: Mapping[str, str] | None = None, *, prefix: tuple[str, ...] = ()) -> None:
         self.config = config
         self.state = config.parent / "state"
         self._place = tempfile.TemporaryDirectory(prefix="drorch-")
@@ -84,7 +87,7 @@ class Daemon:
         self._notices.bind(address)
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                command_line("-c", config, "daemon"),
+                [*prefix, *command_line("-c", config, "daemon")],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

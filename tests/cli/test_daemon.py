@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.cli.commandline import command_line, drorch, environment
-from tests.cli.daemons import command_job, daemon, install, nobody_is_left_of, write
+from tests.cli.daemons import Daemon, command_job, daemon, install, nobody_is_left_of, write
+from tests.process.test_family import lives
 
 DAILY = 'schedule = "@daily"'
 NEVER = 'schedule = "0 0 1 1 *"'
@@ -171,14 +173,48 @@ def test_a_monitor_that_cannot_be_asked_for_holds_up_no_start(tmp_path: Path) ->
     ping = f"""ping = {{ command = ["sh", "-c", "echo $$ >> {tmp_path}/pids; exec sleep 600"] }}"""
     jobs = "".join(command_job(f"dump{number}", "date", more=f"{NEVER}\n{ping}") for number in range(3))
     config = install(tmp_path, jobs)
-    try:
-        with daemon(config) as running:
-            running.ask(verb="run", jobs=["dump0"])
-            running.wait(lambda: running.ended("dump0"))
-            assert running.ended("dump0")[0]["state"] == "ok"
-    finally:
-        for pid in (tmp_path / "pids").read_text().split():
-            os.kill(int(pid), signal.SIGKILL)
+    with daemon(config) as running:
+        running.ask(verb="run", jobs=["dump0"])
+        running.wait(lambda: running.ended("dump0"))
+        assert running.ended("dump0")[0]["state"] == "ok"
+        assert running.end() == 0
+        said = running.text
+    (asked,) = map(int, (tmp_path / "pids").read_text().split())
+    assert not lives(asked), "what the daemon started outlives it"
+    assert "ping" not in said, "a command that the end of the daemon ended is no news"
+
+
+def test_a_command_of_a_killed_daemon_is_ended_by_the_next(tmp_path: Path) -> None:
+    deaf = f"trap '' TERM HUP INT; echo $$ >> {tmp_path}/pids; setsid sleep 600"
+    ping = f"ping = {{ command = {json.dumps(['sh', '-c', deaf])} }}"
+    config = install(tmp_path, command_job("dump", "date", more=f"{NEVER}\n{ping}"))
+    with daemon(config) as first:
+        first.wait(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text())
+        first.end(signal.SIGKILL)
+    (left,) = map(int, (tmp_path / "pids").read_text().split())
+    assert lives(left)
+    with daemon(config) as second:
+        assert not lives(left)
+        second.wait(lambda: len((tmp_path / "pids").read_text().split()) == 2)
+        assert second.end() == 0
+    assert not any(lives(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+def test_a_machine_that_has_no_thread_left_keeps_the_daemon_from_nothing(tmp_path: Path) -> None:
+    ping = 'ping = { command = ["echo", "https://127.0.0.1:9/capability"] }'
+    config = install(tmp_path, command_job("dump", "date", more=f"{NEVER}\n{ping}"))
+    # There is room for all but the stack that each thread would have (pthread_create(3)).
+    with closing(Daemon(config, prefix=("prlimit", f"--stack={1 << 30}:", f"--as={1 << 29}:"))) as running:
+        running.wait_until_ready()
+        assert "monitors are told as before" in running.text
+        endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(running.pid, resource.RLIMIT_AS, endless)
+        running.process.send_signal(signal.SIGHUP)
+        running.wait(lambda: "the configuration was read anew" in running.text)
+        running.ask(verb="run", jobs=["dump"])
+        running.wait(lambda: running.ended("dump"))
+        assert running.ended("dump")[0]["state"] == "ok"
+        assert running.end() == 0
 
 
 def test_a_worker_has_no_secret_but_its_jobs_own(tmp_path: Path) -> None:

@@ -116,3 +116,22 @@ def test_a_process_that_has_ended_and_is_not_reaped_is_none_of_a_family() -> Non
             CLOCK.sleep(0.01)
         assert family_of(name) == []
         assert kill_family(name, 5)
+
+
+def test_what_a_process_starts_for_itself_ends_with_it_and_so_does_what_an_earlier_one_left() -> None:
+    name = cookie()
+    code = (
+        "import os, subprocess, sys\n"
+        "from drorch.process.family import belonging_to\n"
+        "with belonging_to(sys.argv[1], 30):\n"
+        "    mine = subprocess.Popen(['setsid', 'sleep', '600'])\n"
+        "    another = {**os.environ, 'DRORCH_RUN_ID': 'of another family'}\n"
+        "    other = subprocess.Popen(['sleep', '600'], env=another)\n"
+        "print(mine.wait(), other.poll(), os.environ.get('DRORCH_RUN_ID'), flush=True)\n"
+        "other.kill()\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "DRORCH_RUN_ID"}
+    with member(name, "sleep", "600") as left:
+        done = subprocess.run([sys.executable, "-c", code, name], env=environment, stdout=subprocess.PIPE, check=True)
+        assert done.stdout.split() == [b"-9", b"None", b"None"]
+        assert left.wait(30) == -signal.SIGKILL
