@@ -16,6 +16,7 @@ from drorch.process.streams import ReadChild, StreamCommand, start_feeding, star
 from drorch.sources.databases.contract import Loaded, Part, RestoreWish, StoredParts
 from drorch.sources.databases.facts import DatabaseFacts, Facts
 from drorch.sources.databases.said import last_words
+from drorch.sources.mariadb.copied import require_harmless
 from drorch.sources.mariadb.definitions import described
 from drorch.sources.mariadb.logical import APART, chosen
 from drorch.sources.mariadb.server import connected
@@ -127,6 +128,8 @@ def unpack(settings: MariadbSettings, wish: RestoreWish, parts: StoredParts) -> 
         unpacker, tool = find(UNPACK, settings.bin_dir), find(COPY, settings.bin_dir)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _unpack(unpacker, folder, settings.quiet_seconds, parts)
+        if not wish.as_superuser:
+            require_harmless(folder)
         argv = [tool.path, "--no-defaults", "--prepare", f"--target-dir={folder}"]
         ended = run_whole(argv, timeout=_PREPARE_SECONDS, environment=harmless())
         _require_completed(f"making {folder} ready", ended.status, ended.said)

@@ -1,6 +1,8 @@
 """A copy of a server's files under load becomes a server again; whatever is wrong with one is refused."""
 
+import re
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,40 @@ def test_a_copy_that_does_not_complete(server: MariaDB, tmp_path: Path, script: 
     tools = folder_of_tools(tmp_path / "tools", mariabackup=f"{version}\necho data\n{script}")
     with pytest.raises(DumpFailed, match="the copy of the server: the tool"):
         take(kind_for(server, physical=True, bin_dir=tools))
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "told"),
+    [
+        (b"backup-my.cnf", b"[mysqld]\nplugin_load=evil.so\n", "plugin_load=evil.so"),
+        (b"backup-my.cnf", b"[mariabackup]\nplugin-dir = /tmp\n", "mariabackup"),
+        (b"backup-my.cnf", b"[mysqld]\n  plugin_load = evil.so", "plugin_load"),
+        (b"backup-my.cnf", b"[mysqld]\ninnodb_page_size=16384\rplugin_load=evil.so\n", "innodb_page_size"),
+        (b"backup-my.cnf", b"[mysqld]\n!include /tmp/evil.cnf\n", "!include"),
+        (b"backup-my.cnf", b"[mysqld]\ninnodb_data_file_path=/tmp/ibdata:12M\n", "ibdata"),
+        (b"backup-my.cnf", b"[mysqld]\ninnodb_undo_directory=../..\n", "undo"),
+        (b"backup-my.cnf", b"#" * 100_000, "none that mariabackup writes"),
+        (b"./backup-my.cnf", b"[mysqld]\nplugin_load=evil.so\n", "plugin_load"),
+        (b"shop/t.isl", b"/tmp/t.ibd", "lie elsewhere: shop/t.isl"),
+    ],
+)
+def test_a_copy_has_nothing_loaded_and_points_nowhere(
+    server: MariaDB, tmp_path: Path, path: bytes, content: bytes, told: str
+) -> None:
+    end = struct.pack("<8sBcI", b"XBSTCK01", 0, b"E", len(path)) + path
+    stream = struct.pack("<8sBcI", b"XBSTCK01", 0, b"P", len(path)) + path
+    stream += struct.pack("<QQI", len(content), 0, zlib.crc32(content)) + content + end
+    proof = tmp_path / "proof"
+    tools = folder_of_tools(
+        tmp_path / "tools",
+        mariabackup=f'case "$1" in --version) echo mariabackup; exit;; esac\ntouch {proof}\necho completed OK! >&2',
+        mbstream=f'exec {program("mbstream")} "$@"',
+    )
+    kind = kind_for(server, bin_dir=tools)
+    taken = Taken({PHYSICAL_NAME: stream})
+    with pytest.raises(RestoreError, match=re.escape(told)) as caught:
+        kind.restore(wish(str(tmp_path / "data")), taken, None)
+    assert "\n" not in caught.value.message
+    assert not proof.exists()
+    kind.restore(wish(str(tmp_path / "trusted"), as_superuser=True), taken, None)
+    assert proof.exists()
