@@ -1,7 +1,7 @@
 """What stands in the way of a backup or a restore, found before it begins, by looking only."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from drorch.errors import DumpFailed, RestoreError
 from drorch.sources.databases.contract import Objection, RestoreWish, StoredParts
@@ -16,6 +16,11 @@ from drorch.sources.mariadb.tools import CLIENT, COPY, DUMP, UNPACK, Tool, find
 _DUMPING = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 _WATCHING = frozenset({"BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"})
 _SHOWN = 5
+_READING_ROUTINES = frozenset({"SHOW CREATE ROUTINE", "SHOW_ROUTINE"})
+# With one of these an account is told which routines there are, which does not mean that it may read them.
+_NAMING_ROUTINES = frozenset({"ALL PRIVILEGES", "EXECUTE", "ALTER ROUTINE", "CREATE ROUTINE"})
+_UNREADABLE_ROUTINES = """
+    SELECT 1 FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s AND ROUTINE_DEFINITION IS NULL LIMIT 1"""
 
 
 def before_backup(settings: MariadbSettings) -> list[Objection]:
@@ -76,6 +81,12 @@ def _logical(settings: MariadbSettings, session: Session) -> Iterator[Objection]
                 f"Type on the server: GRANT {rights} ON *.* TO ...",
                 fatal=True,
             )
+        if not _sees_routines(session, grants, database):
+            yield Objection(
+                f"the account may not read all procedures and functions in database {database}: a dump would lack some",
+                "Type on the server: GRANT SELECT ON mysql.proc TO ... (MySQL: GRANT SHOW_ROUTINE ON *.*)",
+                fatal=True,
+            )
         if loose := untransacted(tables_of(session, database)):
             shown = ", ".join(loose[:_SHOWN]) + (f" and {len(loose) - _SHOWN} more" if len(loose) > _SHOWN else "")
             yield Objection(
@@ -97,6 +108,18 @@ def _logical(settings: MariadbSettings, session: Session) -> Iterator[Objection]
             "Grant it RELOAD and BINLOG MONITOR (REPLICATION CLIENT on MySQL) on *.*.",
             fatal=False,
         )
+
+
+def _sees_routines(session: Session, grants: Sequence[str], database: str) -> bool:
+    """Whether the account may read all routines of a database: of others', it is not even shown the names."""
+    if privileges(grants, database) & _READING_ROUTINES or privileges(grants, None) & {"SELECT", "ALL PRIVILEGES"}:
+        return True
+    try:
+        session.rows("SELECT 1 FROM mysql.proc LIMIT 1")
+    except ServerRefused:
+        named = privileges(grants, database) & _NAMING_ROUTINES
+        return bool(named) and not session.rows(_UNREADABLE_ROUTINES, [database])
+    return True
 
 
 def _physical(session: Session) -> Iterator[Objection]:

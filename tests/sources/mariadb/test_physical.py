@@ -96,6 +96,12 @@ def test_a_whole_stream_passes_the_guard_in_any_pieces() -> None:
         guard.finish()
 
 
+def test_a_file_that_the_unpacker_leaves_out_is_missing(server: MariaDB, tmp_path: Path) -> None:
+    taken = Taken({PHYSICAL_NAME: chunk(b"./ibdata1")})
+    with pytest.raises(RestoreError, match="invalid filename"):
+        kind_for(server).restore(wish(str(tmp_path / "data")), taken, None)
+
+
 @pytest.mark.parametrize("script", ["exit 1", "exit 0", "echo 'completed OK!' >&2; echo more >&2", "kill -KILL $$"])
 def test_a_copy_that_does_not_complete(server: MariaDB, tmp_path: Path, script: str) -> None:
     version = 'case "$1" in --version) echo mariabackup based on MariaDB server 10.11.19-MariaDB; exit;; esac'
@@ -115,7 +121,7 @@ def test_a_copy_that_does_not_complete(server: MariaDB, tmp_path: Path, script: 
         (b"backup-my.cnf", b"[mysqld]\ninnodb_data_file_path=/tmp/ibdata:12M\n", "ibdata"),
         (b"backup-my.cnf", b"[mysqld]\ninnodb_undo_directory=../..\n", "undo"),
         (b"backup-my.cnf", b"#" * 100_000, "none that mariabackup writes"),
-        (b"./backup-my.cnf", b"[mysqld]\nplugin_load=evil.so\n", "plugin_load"),
+        (b"shop/backup-my.cnf", b"[mysqld]\nplugin_load=evil.so\n", "plugin_load"),
         (b"shop/t.isl", b"/tmp/t.ibd", "lie elsewhere: shop/t.isl"),
     ],
 )

@@ -41,7 +41,7 @@ def test_nothing_stands_in_the_way_of_an_account_with_the_documented_rights(serv
 
 
 def test_the_least_rights_will_do_without_positions(server: MariaDB, name: str) -> None:
-    kind = reader(server, name, f"{READS} ON `{name}`.*")
+    kind = reader(server, name, f"{READS} ON `{name}`.*", "SELECT ON mysql.proc")
     [objection] = kind.preflight()
     assert not objection.fatal
     assert "binary log" in objection.message
@@ -53,6 +53,37 @@ def test_a_right_that_a_dump_would_silently_lack(server: MariaDB, name: str, lac
     rights = ", ".join(right for right in READS.split(", ") if right != lacking)
     found = reader(server, name, f"{rights}, RELOAD, BINLOG MONITOR ON *.*").preflight()
     assert [(one.fatal, lacking in one.message) for one in found] == [(True, True)]
+
+
+@pytest.mark.parametrize(
+    ("rights", "fine"),
+    [
+        (("SELECT ON mysql.proc",), True),
+        (("EXECUTE ON `{}`.*",), False),
+        (("ALL ON `{}`.*",), False),
+        ((), False),
+    ],
+)
+def test_routines_of_others_that_a_dump_would_silently_lack(
+    server: MariaDB, rights: tuple[str, ...], fine: bool
+) -> None:
+    name = new_name("routines")
+    with server.connected() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(f"CREATE PROCEDURE {name}.of_others() SELECT 1")
+    kind = reader(server, name, f"{READS} ON `{name}`.*", *(right.format(name) for right in rights))
+    found = [one.message for one in kind.preflight() if one.fatal]
+    if fine:
+        assert found == []
+        assert b"of_others" in take(kind).parts[part_of(name)]
+    else:
+        [message] = found
+        assert f"procedures and functions in database {name}" in message
+
+
+def test_an_account_that_sees_its_own_routines_alone_needs_no_more(server: MariaDB, name: str) -> None:
+    found = reader(server, name, f"ALL ON `{name}`.*").preflight()
+    assert [one for one in found if one.fatal] == []
 
 
 def test_accounts_that_may_not_be_read(server: MariaDB, name: str) -> None:
